@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What went wrong, in terms that an operator can act on."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class PoolError(Exception):
+    """A failure of one phase of talking to a pool.
+
+    :ivar phase: C(find), C(connect), C(ask), C(read) or C(parse).
+    :ivar reason: a short stable code, for programs.
+    :ivar path: the socket, file or folder concerned, if there is one.
+    :ivar hint: the next thing to look at.
+    :ivar facts: whatever was learned before it failed.
+    """
+
+    phase = "ask"
+    reason = "failed"
+
+    def __init__(
+        self,
+        message: str,
+        path: t.Optional[str] = None,
+        hint: str = "",
+        phase: str = "",
+        reason: str = "",
+        facts: t.Optional[t.Dict[str, t.Any]] = None,
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.hint = hint
+        self.phase = phase or self.phase
+        self.reason = reason or self.reason
+        self.facts: t.Dict[str, t.Any] = facts or {}
+
+
+class NotFound(PoolError):
+    """No instance, or more than one, fits what was asked for."""
+
+    phase = "find"
+    reason = "no_instance"
+
+
+class BadInput(PoolError):
+    """A value that must not reach a socket or a file name."""
+
+    phase = "find"
+    reason = "bad_input"
+
+
+class Unreadable(PoolError):
+    """A file of the daemon cannot be opened or read."""
+
+    phase = "read"
+    reason = "unreadable"
+
+
+class Unparsable(PoolError):
+    """A file or a reply is there, but is not what it should be."""
+
+    phase = "parse"
+    reason = "unparsable"
+
+
+class SourceNotAnswered(PoolError):
+    """The build does not answer by the source that was asked for."""
+
+    phase = "ask"
+    reason = "source_not_answered"

@@ -1,0 +1,426 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance lives: socket directory, process, mode, configuration, log directory; and how to find one.
+
+Everything is read from C(/proc) and the file system; nothing is asked of the daemon.
+Sources: proc(5); the daemon's options and files as described in docs/what-ckpool-answers.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import stat
+import time
+import typing as t
+
+from ._errors import NotFound, PoolError, Unparsable, Unreadable
+from ._wire import access_hint, describe_access
+
+SOCKETS = ("listener", "stratifier", "connector", "generator")
+DEFAULT_UPDATE_INTERVAL = 30  #: seconds, the daemon's own default
+MODE_NAMES = {
+    "pool": "ckpool",
+    "solo": "ckpool",
+    "proxy": "ckproxy",
+    "passthrough": "ckpassthrough",
+    "redirector": "ckredirector",
+    "node": "cknode",
+}
+_MODE_FLAGS = {"N": "node", "R": "redirector", "P": "passthrough", "p": "proxy", "u": "proxy", "B": "solo"}
+_MODE_ORDER = ("node", "redirector", "passthrough", "proxy", "solo")
+_WITH_VALUE = {
+    "c": "config",
+    "d": "ckdb-name",
+    "g": "group",
+    "l": "loglevel",
+    "n": "name",
+    "S": "ckdb-sockdir",
+    "s": "sockdir",
+}
+_LONG = {name: letter for letter, name in _WITH_VALUE.items()}
+_LONG.update({"btcsolo": "B", "passthrough": "P", "proxy": "p", "redirector": "R", "node": "N", "userproxy": "u"})
+_PROGRAMS = tuple(sorted(set(MODE_NAMES.values())))
+_INTERPRETERS = ("python", "sh", "bash", "dash", "env", "valgrind", "gdbserver")
+_MAX_FILE = 16 * 1024 * 1024
+
+
+@dataclasses.dataclass
+class Process:
+    """One process that may be a ckpool."""
+
+    pid: int
+    argv: t.List[str]
+    options: t.Dict[str, str]
+    start_time: t.Optional[float] = None
+
+    @property
+    def mode(self) -> str:
+        """pool, solo, proxy, passthrough, redirector or node."""
+        return next((mode for mode in _MODE_ORDER if self.options.get("mode:" + mode)), "pool")
+
+    @property
+    def name(self) -> str:
+        """The daemon's name: C(-n), or the default of its mode."""
+        return self.options.get("n") or MODE_NAMES[self.mode]
+
+    @property
+    def socket_dir(self) -> str:
+        """The socket directory as the daemon itself sees it."""
+        folder = self.options.get("s") or f"/tmp/{self.name}"
+        return _resolve(self.pid, folder)
+
+
+@dataclasses.dataclass
+class Instance:
+    """One running or ended daemon: a socket directory and what belongs to it.
+
+    C(root) is where this instance's file system is seen from here: empty, or C(/proc/PID/root) for a private one.
+    """
+
+    socket_dir: str
+    name: str
+    mode: str = "pool"
+    pid: t.Optional[int] = None
+    pid_state: str = "absent"
+    start_time: t.Optional[float] = None
+    root: str = ""
+    log_dir: t.Optional[str] = None
+    config: t.Optional[t.Dict[str, t.Any]] = None
+    problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def socket(self, name: str) -> str:
+        """The path of one of its sockets, as seen from here."""
+        return f"{self.root}{self.socket_dir}/{name}"
+
+    def log_path(self, *parts: str) -> t.Optional[str]:
+        """A path in its log directory, as seen from here; None where that directory is not known."""
+        return None if self.log_dir is None else os.path.join(self.root + self.log_dir, *parts)
+
+    @property
+    def log_file(self) -> t.Optional[str]:
+        """Its log."""
+        return self.log_path(f"{self.name}.log")
+
+    @property
+    def update_interval(self) -> t.Optional[float]:
+        """Seconds between two pieces of work; None where the configuration is not known."""
+        if self.config is None:
+            return None
+        value = self.config.get("update_interval")
+        return float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_UPDATE_INTERVAL
+
+    def as_dict(self, state: t.Optional[str] = None) -> t.Dict[str, t.Any]:
+        """The identity under the names of the modules' results."""
+        return {
+            "name": self.name,
+            "mode": self.mode,
+            "socket_dir": self.socket_dir,
+            "log_dir": self.log_dir,
+            "pid": self.pid,
+            "state": state,
+        }
+
+
+def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_dir: t.Optional[str] = None) -> Instance:
+    """The one instance that fits.
+
+    With nothing given: C(/tmp/ckpool) if a daemon lives there, else the only one that runs, else what is left in
+    C(/tmp/ckpool).
+
+    :raises NotFound: none, or several, fit; the message says what was found.
+    """
+    if socket_dir:
+        wanted = os.path.normpath(os.path.abspath(socket_dir))
+        instance = _at(wanted, name, log_dir)
+        if instance.pid_state == "alive":
+            return instance
+        # A unit's PrivateTmp shows the directory to its own processes only.
+        return next((i for i in discover(log_dir) if i.socket_dir == wanted), instance)
+    default = f"/tmp/{name or 'ckpool'}"
+    found = [i for i in discover(log_dir) if name is None or i.name == name]
+    living = [i for i in found if i.pid_state == "alive"]
+    at_default = [i for i in found if i.socket_dir == default]
+    if len(living) > 1:
+        living = [i for i in living if i.socket_dir == default] or living
+    if len(living) == 1:
+        return living[0]
+    if living:
+        raise NotFound(
+            "several ckpools run here: " + "; ".join(f"{i.name} (pid {i.pid}) in {i.socket_dir}" for i in living),
+            hint="name one by socket_dir or name, or ask all of them where the module allows it",
+            reason="several_instances",
+        )
+    if at_default:
+        return at_default[0]
+    raise NotFound(
+        f"no ckpool{' named ' + name if name else ''} runs here, and {default} does not exist",
+        default,
+        "is it running? systemctl status ckpool; if it keeps its sockets elsewhere, set socket_dir",
+    )
+
+
+def discover(log_dir: t.Optional[str] = None) -> t.List[Instance]:
+    """Every instance of this host: the running ones, and what ended ones left in the default directories."""
+    instances: t.Dict[t.Tuple[str, str], Instance] = {}
+    for process in processes():
+        instance = _of_process(process, log_dir)
+        if instance:
+            instances.setdefault((instance.root, instance.socket_dir), instance)
+    for name in _PROGRAMS:
+        folder = f"/tmp/{name}"
+        if ("", folder) not in instances and _has_sockets(folder):
+            instances["", folder] = _at(folder, None, log_dir)
+    return sorted(instances.values(), key=lambda i: (i.socket_dir, i.root))
+
+
+def processes() -> t.Iterator[Process]:
+    """Every process that looks like a ckpool by its command."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            process = _process(int(entry))
+            if process:
+                yield process
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and is more than a zombie."""
+    fields = _stat_fields(pid)
+    return bool(fields) and fields[0] not in ("Z", "X")
+
+
+def _process(pid: int) -> t.Optional[Process]:
+    argv = _argv(pid)
+    if not argv or not _looks_like_ckpool(argv) or not is_alive(pid):
+        return None
+    return Process(pid, argv, _options(argv), _start_time(pid))
+
+
+def _argv(pid: int) -> t.List[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            return [os.fsdecode(word) for word in handle.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+
+
+def _looks_like_ckpool(argv: t.List[str]) -> bool:
+    program = os.path.basename(argv[0])
+    if program.startswith(_INTERPRETERS) and len(argv) > 1:
+        program = os.path.basename(argv[1])
+    return any(known in program for known in _PROGRAMS)
+
+
+def _options(argv: t.List[str]) -> t.Dict[str, str]:
+    """The daemon's options, by letter; flags that choose a mode as C(mode:NAME). What is no option is passed over."""
+    found: t.Dict[str, str] = {}
+    words = iter(argv[1:])
+    for word in words:
+        if word.startswith("--"):
+            name, has_value, value = word[2:].partition("=")
+            letters = _LONG.get(name, "") + (value if has_value else "")
+        else:
+            letters = word[1:] if word.startswith("-") else ""
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in _WITH_VALUE:
+                found[letter] = letters or next(words, "")
+                break
+            if letter in _MODE_FLAGS:
+                found["mode:" + _MODE_FLAGS[letter]] = "yes"
+    return found
+
+
+def _stat_fields(pid: int) -> t.List[str]:
+    """The fields of C(/proc/PID/stat) after the command's name, which may hold anything; the state comes first."""
+    try:
+        with open(f"/proc/{pid}/stat", "r", encoding="utf-8", errors="replace") as handle:
+            return handle.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _start_time(pid: int) -> t.Optional[float]:
+    fields = _stat_fields(pid)
+    try:
+        with open("/proc/uptime", "r", encoding="ascii") as handle:
+            uptime = float(handle.read().split()[0])
+        return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _resolve(pid: int, path: str) -> str:
+    """A path of a process, made absolute by its working directory."""
+    if not path.startswith("/"):
+        try:
+            path = os.path.join(os.readlink(f"/proc/{pid}/cwd"), path)
+        except OSError:
+            pass
+    return os.path.normpath(path)
+
+
+def _of_process(process: Process, log_dir: t.Optional[str]) -> t.Optional[Instance]:
+    """The instance of a process; None where the process turns out not to own the directory that it names."""
+    folder = process.socket_dir
+    root = _root_of(process.pid, folder)
+    owner = _read_pid(f"{root}{folder}/main.pid")
+    ours = owner == process.pid
+    if not ours and (owner is not None and is_alive(owner) or not _is_binary(process)):
+        return None
+    instance = Instance(folder, process.name, process.mode, process.pid, "alive", process.start_time, root, log_dir)
+    _read_config(instance, process)
+    return instance
+
+
+def _is_binary(process: Process) -> bool:
+    """A script of some other tool may have the name of a ckpool in its own: it needs main.pid to be believed."""
+    return not os.path.basename(process.argv[0]).startswith(_INTERPRETERS)
+
+
+def _root_of(pid: int, folder: str) -> str:
+    """Empty, or the process's root if it sees another directory under that path than we do (a unit's PrivateTmp)."""
+    root = f"/proc/{pid}/root"
+    try:
+        theirs = os.stat(root + folder)
+    except OSError:
+        return ""
+    try:
+        ours = os.stat(folder)
+    except OSError:
+        return root
+    return "" if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) else root
+
+
+def _at(folder: str, name: t.Optional[str], log_dir: t.Optional[str]) -> Instance:
+    """The instance at a path that no process was seen to own by its command."""
+    base = os.path.basename(folder)
+    modes = {program: mode for mode, program in reversed(list(MODE_NAMES.items())) if mode != "solo"}
+    instance = Instance(folder, name or (base if base in modes else "ckpool"), modes.get(base, "pool"), log_dir=log_dir)
+    pid_file = f"{folder}/main.pid"
+    instance.pid = _read_pid(pid_file)
+    if instance.pid is not None:
+        _adopt(instance, instance.pid)
+    elif os.path.exists(pid_file):
+        instance.problems["pid"] = f"{pid_file} does not hold a process id, or may not be read"
+    return instance
+
+
+def _adopt(instance: Instance, pid: int) -> None:
+    """Judge the process that main.pid names: gone, this daemon under an unknown command, or somebody else."""
+    if not is_alive(pid):
+        instance.pid_state = "dead"
+        return
+    argv = _argv(pid)
+    process = Process(pid, argv, _options(argv), _start_time(pid))
+    if argv and _same_folder(process, instance.socket_dir):
+        instance.pid_state, instance.mode, instance.start_time = "alive", process.mode, process.start_time
+        instance.name = process.name
+        _read_config(instance, process)
+    else:
+        instance.pid_state = "another" if argv else "hidden"
+
+
+def _same_folder(process: Process, folder: str) -> bool:
+    """Whether the process's socket directory is this one, whatever links lead there."""
+    theirs = process.socket_dir
+    try:
+        return theirs == folder or os.path.samefile(f"/proc/{process.pid}/root{theirs}", folder)
+    except OSError:
+        return os.path.realpath(theirs) == os.path.realpath(folder)
+
+
+def _read_pid(path: str) -> t.Optional[int]:
+    try:
+        text = read_file(path, 64).decode("ascii", "replace").strip()
+    except PoolError:
+        return None
+    return int(text) if text.isdigit() and 0 < int(text) < 2**31 else None
+
+
+def _has_sockets(folder: str) -> bool:
+    return any(os.path.lexists(f"{folder}/{name}") for name in (*SOCKETS, "main.pid"))
+
+
+def _read_config(instance: Instance, process: Process) -> None:
+    """Take the configuration and the log directory from where the process has them."""
+    path = _resolve(process.pid, process.options.get("c") or f"{process.name}.conf")
+    if not path.startswith("/"):
+        instance.problems["config"] = (
+            f"may not read /proc/{process.pid}/cwd, so {path} is not found: use become, or set log_dir"
+        )
+        return
+    try:
+        instance.config = parse_config(read_file(instance.root + path), path)
+    except PoolError as exc:
+        instance.problems["config"] = f"{exc}" + (f" ({exc.hint})" if exc.hint else "")
+        return
+    folder = instance.config.get("logdir")
+    if instance.log_dir is None:
+        absolute = _resolve(process.pid, folder if isinstance(folder, str) and folder else "logs")
+        if absolute.startswith("/"):
+            instance.log_dir = absolute
+
+
+def parse_config(data: bytes, path: str) -> t.Dict[str, t.Any]:
+    """The daemon's configuration. What follows the closing brace is comment, as the daemon has it.
+
+    :raises Unparsable: it does not begin with a JSON object.
+    """
+    try:
+        value, _end = json.JSONDecoder().raw_decode(data.decode("utf-8", "replace").lstrip())
+    except (ValueError, RecursionError) as exc:
+        raise Unparsable(f"{path} is not JSON: {exc}", path) from None
+    if not isinstance(value, dict):
+        raise Unparsable(f"{path} is not a JSON object", path)
+    return value
+
+
+def read_file(path: str, limit: int = _MAX_FILE) -> bytes:
+    """The content of a regular file. Never blocks on a pipe that somebody put there.
+
+    :arg limit: bytes that it may have.
+    :raises Unreadable: it cannot be opened, is no regular file, or is larger.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        raise Unreadable(
+            f"not permitted to read {path}: {describe_access(path)}", path, access_hint(path), reason="not_permitted"
+        ) from None
+    except OSError as exc:
+        raise Unreadable(f"cannot read {path}: {exc.strerror}", path, reason="absent") from None
+    try:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
+            raise Unreadable(f"{path} is not a regular file", path, reason="not_a_file")
+        if info.st_size > limit:
+            raise Unreadable(f"{path} has {info.st_size} bytes, more than {limit}", path, reason="too_large")
+        data = b""
+        while len(data) <= limit:
+            chunk = os.read(handle, min(limit + 1, max(info.st_size + 1, 4096)))
+            if not chunk:
+                break
+            data += chunk
+        return data
+    except OSError as exc:
+        raise Unreadable(f"cannot read {path}: {exc.strerror}", path) from None
+    finally:
+        os.close(handle)
+
+
+def open_files(pid: int) -> t.Tuple[int, t.Optional[int]]:
+    """How many files a process has open, and how many it may.
+
+    :raises Unreadable: we are neither root nor its owner.
+    """
+    try:
+        count = len(os.listdir(f"/proc/{pid}/fd"))
+        with open(f"/proc/{pid}/limits", "r", encoding="ascii") as handle:
+            line = next((row for row in handle if row.startswith("Max open files")), "")
+    except OSError as exc:
+        raise Unreadable(f"cannot count the open files of pid {pid}: {exc.strerror}", hint="use become: true") from None
+    limit = line[len("Max open files") :].split()[:1]
+    return count, int(limit[0]) if limit and limit[0].isdigit() else None

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options in, a result or a helpful failure out: what every module of the collection shares."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import BadInput, PoolError
+from ._instance import Instance
+from ._pool import Answer, Pool
+from ._wire import MAX_REPLY
+
+DOWN_STATES = ("down", "hung")
+_COMMON: t.Dict[str, t.Any] = {
+    "socket_dir": {"type": "path"},
+    "name": {"type": "str"},
+    "log_dir": {"type": "path"},
+    "source": {"type": "str", "default": "auto", "choices": ["auto", "guide", "api", "files"]},
+    "timeout": {"type": "float", "default": 5.0},
+    "max_reply": {"type": "int", "default": MAX_REPLY},
+}
+Result = t.Dict[str, t.Any]
+
+
+class PoolModule(AnsibleModule):  # type: ignore[misc]
+    """A module with the common options. All of them may be run in check mode."""
+
+    def __init__(self, options: t.Dict[str, t.Any], **kwargs: t.Any) -> None:
+        super().__init__(argument_spec=dict(_COMMON, **options), supports_check_mode=True, **kwargs)
+
+    def check_ranges(self, **ranges: t.Tuple[float, float]) -> None:
+        """Refuse numbers outside their range, by name.
+
+        :raises BadInput: naming the option.
+        """
+        for name, (least, most) in ranges.items():
+            value = self.params[name]
+            if value is not None and not least <= value <= most:
+                raise BadInput(f"{name} must be from {least:g} to {most:g}, not {value:g}", reason="out_of_range")
+
+    def common(self) -> t.Dict[str, t.Any]:
+        """The options that say how to ask, for a Pool."""
+        self.check_ranges(timeout=(0.01, 600), max_reply=(1, 2**31 - 1))
+        return {key: self.params[key] for key in ("log_dir", "source", "timeout", "max_reply")}
+
+    def pool(self) -> Pool:
+        """The one pool that the options mean."""
+        return Pool.find(self.params["socket_dir"], self.params["name"], **self.common())
+
+
+def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:
+    """Do a module's work; what fails says in which phase, where, why, and what to look at next."""
+    try:
+        result = work(module)
+    except PoolError as exc:
+        facts = {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": exc.hint, **exc.facts}
+        message = f"{exc.phase}: {exc}" + (f". Hint: {exc.hint}" if exc.hint else "")
+        module.fail_json(msg=message, **facts)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(changed=False, **result)
+
+
+def answered(module: PoolModule, pool: Pool, answer: Answer, msg: str, **values: t.Any) -> Result:
+    """The results that all reading modules have in common, around their own values."""
+    instance = pool.instance.as_dict(answer.state)
+    result: Result = {
+        "instance": instance,
+        "source": answer.source,
+        "as_of": answer.as_of,
+        "problems": answer.problems,
+        **values,
+    }
+    if answer.state in DOWN_STATES:
+        msg = f"{describe(pool.instance)} is {answer.state}; " + msg
+        result["log_tail"] = pool.last_log_lines()
+        result["failed"] = bool(module.params.get("fail_when_down"))
+    return dict(result, msg=msg)
+
+
+def describe(instance: Instance) -> str:
+    """An instance by name and place."""
+    return f"{instance.name} ({instance.socket_dir})"

@@ -1,0 +1,433 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pool: what an operator can ask it, one method each, from the best source that the daemon has.
+
+This is plain Python, of the standard library alone, and can be used without Ansible::
+
+    from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool
+
+    answer = Pool.find().stats()
+    print(answer.stats.hashrate1m, answer.source, answer.as_of)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+import typing as t
+
+from . import _health, _instance
+from ._errors import BadInput, PoolError, SourceNotAnswered
+from ._health import CHECKS, Thresholds, Verdict, work_age, worst
+from ._instance import SOCKETS, Instance
+from ._records import Json, LogEvents, Observation, PoolStats, Probe, UserStats, integer, mapping
+from ._sources import log
+from ._sources.files import FileSource
+from ._sources.socket import SocketSource
+from ._wire import MAX_REPLY
+
+MAX_USER_BYTES = 127  #: the daemon refuses longer names
+SORT_FIELDS = (
+    "user", "hashrate1m", "hashrate5m", "hashrate1hr", "hashrate1d", "hashrate7d", "shares", "best_share", "last_share",
+)  # fmt: skip
+_LOG_WINDOW = 600.0  #: seconds within which an error in the log is recent
+_LOG_LIMIT = 16 * 1024 * 1024
+_THREADS = 8
+
+
+@dataclasses.dataclass
+class Answer:
+    """What a pool said, where it came from, and how old it is.
+
+    :ivar source: C(guide), C(api) or C(files); None where no source had anything.
+    :ivar as_of: epoch seconds at which the source made it.
+    :ivar state: how far one got with the pool: ok (it answers), starting, hung, down or unknown.
+    :ivar raw: the replies or file objects as they came.
+    :ivar problems: what could not be had, by area, and why.
+    """
+
+    stats: PoolStats = dataclasses.field(default_factory=PoolStats)
+    users: t.List[UserStats] = dataclasses.field(default_factory=list)
+    missing: t.List[str] = dataclasses.field(default_factory=list)
+    source: t.Optional[str] = None
+    as_of: t.Optional[int] = None
+    state: str = "unknown"
+    raw: t.Any = None
+    problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class HealthOptions:
+    """How to look for a verdict.
+
+    :ivar sample_seconds: watch the counter of workbases for so long; 0 for not at all.
+    :ivar log_window: seconds within which an error in the log counts as recent.
+    :ivar log_limit: bytes from the end of the log that may be read.
+    :ivar skip: checks to leave out; what only they need is not asked.
+    """
+
+    thresholds: _health.Thresholds = dataclasses.field(default_factory=_health.Thresholds)
+    sample_seconds: float = 0.0
+    log_window: float = _LOG_WINDOW
+    log_limit: int = _LOG_LIMIT
+    skip: t.Sequence[str] = ()
+
+
+class Pool:
+    """One instance, ready to be asked.
+
+    :arg source: C(auto), or the only source to use: C(guide), C(api) or C(files).
+    :arg timeout: seconds of one exchange with a socket.
+    :arg max_reply: bytes of one reply.
+    """
+
+    def __init__(
+        self, instance: Instance, source: str = "auto", timeout: float = 5.0, max_reply: int = MAX_REPLY
+    ) -> None:
+        self.instance = instance
+        self._wanted = source
+        self._sockets = SocketSource(instance.socket, timeout, max_reply)
+        folder = instance.log_path()
+        self._files = FileSource(folder) if folder else None
+
+    @classmethod
+    def find(
+        cls,
+        socket_dir: t.Optional[str] = None,
+        name: t.Optional[str] = None,
+        log_dir: t.Optional[str] = None,
+        source: str = "auto",
+        timeout: float = 5.0,
+        max_reply: int = MAX_REPLY,
+    ) -> Pool:
+        """The one pool that fits; with nothing given, the one of this host.
+
+        :raises NotFound: none, or several, fit.
+        """
+        return cls(_instance.find(socket_dir, name, log_dir), source, timeout, max_reply)
+
+    @classmethod
+    def find_all(
+        cls,
+        socket_dirs: t.Sequence[str] = (),
+        log_dir: t.Optional[str] = None,
+        source: str = "auto",
+        timeout: float = 5.0,
+        max_reply: int = MAX_REPLY,
+    ) -> t.List[Pool]:
+        """Every pool of this host, and those that should be in C(socket_dirs), running or not."""
+        instances = _instance.discover(log_dir)
+        known = {instance.socket_dir for instance in instances}
+        for folder in socket_dirs:
+            if os.path.normpath(os.path.abspath(folder)) not in known:
+                instances.append(_instance.find(folder, None, log_dir))
+        return [cls(instance, source, timeout, max_reply) for instance in instances]
+
+    def stats(self) -> Answer:
+        """The pool's statistics.
+
+        :raises PoolError: the pool answers, but nothing that may be read tells its statistics.
+        """
+        return self._ask(self._socket_stats, self._file_stats)
+
+    def users(
+        self,
+        names: t.Optional[t.Sequence[str]] = None,
+        active_within: t.Optional[float] = None,
+        sort_by: str = "user",
+        limit: t.Optional[int] = None,
+    ) -> Answer:
+        """Users and their workers.
+
+        :arg names: these users only; None for all. A name without a user goes to C(missing).
+        :arg active_within: only users whose last share is at most so many seconds old.
+        :arg sort_by: one of L(SORT_FIELDS); names ascend, all else descends.
+        :arg limit: at most so many.
+        :raises BadInput: a name that cannot be a user's.
+        """
+        for name in names or ():
+            check_user_name(name)
+        since = time.time() - active_within if active_within else 0.0
+
+        def from_sockets(dialect: str, _stats: Json, answer: Answer) -> None:
+            wanted = None if names is None else set(names)
+            found = (user for user in self._sockets.users(dialect) if wanted is None or user.user in wanted)
+            answer.users = select(found, since, sort_by, limit)
+            self._sockets.add_workers(dialect, answer.users)
+            answer.as_of = int(time.time())
+
+        def from_files(files: FileSource, answer: Answer) -> None:
+            answer.users = select(files.users(names, since), since, sort_by, limit)
+            try:
+                answer.as_of = files.stats()[1]
+            except PoolError as exc:
+                answer.problems["as_of"] = str(exc)
+
+        answer = self._ask(from_sockets, from_files)
+        if limit is None and not active_within:
+            present = {user.user for user in answer.users}
+            answer.missing = [name for name in names or () if name not in present]
+        return answer
+
+    def health(self, options: t.Optional[HealthOptions] = None) -> t.Tuple[_health.Verdict, Observation]:
+        """The verdict on this instance, and what it rests on. A down or hung pool is a verdict, not an error."""
+        options = options or HealthOptions()
+        seen = self.observe(options)
+        return _health.judge(seen, options.thresholds, options.skip), seen
+
+    def observe(self, options: HealthOptions) -> Observation:
+        """Look at everything that a verdict needs. Raises nothing that the pool can cause."""
+        instance = self.instance
+        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
+        seen.update_interval = instance.update_interval
+        seen.problems.update(instance.problems)
+        if instance.start_time is not None:
+            seen.process_age = max(seen.now - instance.start_time, 0.0)
+        probes = in_parallel([_with(self._sockets.probe, name) for name in SOCKETS])
+        seen.probes = {probe.socket: probe for probe in probes}
+        seen.leftovers = self._leftovers(seen.probes)
+        self._observe_counts(seen, options.sample_seconds)
+        self._observe_stats(seen)
+        self._observe_log(seen, options)
+        self._observe_host(seen)
+        return seen
+
+    def _ask(
+        self,
+        from_sockets: t.Callable[[str, Json, Answer], None],
+        from_files: t.Callable[[FileSource, Answer], None],
+    ) -> Answer:
+        """Put one question to the wanted source, or to the best one that has an answer."""
+        answer = Answer(problems=dict(self.instance.problems))
+        failure: t.Optional[PoolError] = None
+        stats: t.Optional[Json] = None
+        try:
+            stats = self._sockets.json("stratifier", "stats") if self._wanted != "files" else None
+            answer.state = self._state(stats)
+        except PoolError as exc:
+            failure, answer.state = exc, self._state(None, exc)
+        if stats is not None:
+            try:
+                dialect = self._dialect(stats)
+                if dialect != "public":
+                    from_sockets(dialect, stats, answer)
+                    answer.source = dialect
+                    return answer
+            except PoolError as exc:
+                failure = exc
+        if self._wanted in ("auto", "files"):
+            try:
+                self._fill_from_files(from_files, answer)
+                return answer
+            except PoolError as exc:
+                failure = failure or exc
+                answer.problems["files"] = str(exc)
+        return self._without(answer, failure)
+
+    def _dialect(self, stats: Json) -> str:
+        return self._sockets.dialect(stats) if self._wanted == "auto" else self._wanted
+
+    def _fill_from_files(self, from_files: t.Callable[[FileSource, Answer], None], answer: Answer) -> None:
+        if self._files is None:
+            why = self.instance.problems.get("config", "no process tells it")
+            raise PoolError(
+                f"the log directory of {self.instance.name} is not known: {why}", phase="find", hint="set log_dir"
+            )
+        from_files(self._files, answer)
+        answer.source = "files"
+        answer.problems.update(self._files.problems)
+
+    def _without(self, answer: Answer, failure: t.Optional[PoolError]) -> Answer:
+        """A pool that is not up is an answer without values; one that is up and tells nothing is a failure."""
+        if answer.state in ("down", "hung", "starting"):
+            if failure:
+                answer.problems.setdefault("stats", str(failure))
+            return answer
+        failure = failure or PoolError("the pool told nothing")
+        failure.facts.update(problems=answer.problems, state=answer.state)
+        raise failure
+
+    def _state(self, stats: t.Optional[Json], failure: t.Optional[PoolError] = None) -> str:
+        """How far one gets, from one exchange with the stratifier and, if that failed, a ping of the listener."""
+        instance = self.instance
+        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state, counts=stats)
+        if instance.start_time is not None:
+            seen.process_age = seen.now - instance.start_time
+        if stats is not None:
+            seen.probes["stratifier"] = Probe("stratifier", "reply", 0.0)
+        elif failure is None:
+            seen.probes["stratifier"] = self._sockets.probe("stratifier")
+        else:
+            seen.probes["stratifier"] = Probe("stratifier", failure.reason, 0.0)
+        if not seen.probes["stratifier"].answered:
+            seen.probes["listener"] = self._sockets.probe("listener")
+            seen.stats_as_of = self._files_as_of()
+        return _health.reached_state(seen)
+
+    def _files_as_of(self) -> t.Optional[int]:
+        try:
+            return self._files.stats()[1] if self._files else None
+        except PoolError:
+            return None
+
+    def _socket_stats(self, dialect: str, stats: Json, answer: Answer) -> None:
+        answer.stats, answer.as_of, answer.raw = self._sockets.stats(dialect, stats)
+
+    def _file_stats(self, files: FileSource, answer: Answer) -> None:
+        answer.stats, answer.as_of, answer.raw = files.stats()
+        if answer.stats.network_difficulty is None:
+            answer.stats.network_difficulty = self._difficulty_from_log()
+
+    def _difficulty_from_log(self) -> t.Optional[float]:
+        path = self.instance.log_file
+        try:
+            return log.events(path, time.time(), 0.0, wants_work=False).network_difficulty if path else None
+        except PoolError:
+            return None
+
+    def _observe_counts(self, seen: Observation, sample_seconds: float) -> None:
+        """Object counts of stratifier and connector, and the generator's block hash, of those that answer at all."""
+        if seen.probes["stratifier"].answered:
+            seen.counts = self._counts("stratifier", seen)
+            if sample_seconds > 0 and seen.counts is not None:
+                seen.workbases_before, seen.sample_seconds = _health.workbases(seen.counts, "generated"), sample_seconds
+                time.sleep(sample_seconds)
+                seen.counts = self._counts("stratifier", seen)
+                seen.now = time.time()
+        if seen.probes["connector"].answered:
+            clients = (self._counts("connector", seen) or {}).get("clients")
+            seen.clients = integer(clients, "count") if isinstance(clients, dict) else None
+        if seen.probes["generator"].answered and seen.mode in ("pool", "solo", "node"):
+            seen.best_block = self._sockets.probe("generator", "getbest")
+
+    def _counts(self, socket: str, seen: Observation) -> t.Optional[Json]:
+        try:
+            return self._sockets.json(socket, "stats")
+        except PoolError as exc:
+            seen.problems[f"{socket}_stats"] = str(exc)
+            return None
+
+    def _observe_stats(self, seen: Observation) -> None:
+        answer = Answer()
+        try:
+            dialect = self._dialect(seen.counts) if seen.counts is not None and self._wanted != "files" else "public"
+            if dialect != "public":
+                self._socket_stats(dialect, seen.counts or {}, answer)
+                answer.source = dialect
+            elif self._wanted in ("auto", "files"):
+                self._fill_from_files(self._file_stats, answer)
+        except PoolError as exc:
+            seen.problems["stats"] = str(exc)
+        seen.problems.update(answer.problems)
+        if answer.source:
+            seen.stats, seen.stats_source, seen.stats_as_of = answer.stats, answer.source, answer.as_of
+
+    def _observe_log(self, seen: Observation, options: HealthOptions) -> None:
+        path = self.instance.log_file
+        try:
+            if path:
+                seen.log = log.events(path, seen.now, options.log_window, options.log_limit)
+            else:
+                seen.problems.setdefault("log", self.instance.problems.get("config", "log_dir is not known"))
+        except PoolError as exc:
+            seen.problems["log"] = str(exc)
+
+    def _observe_host(self, seen: Observation) -> None:
+        """The process's open files, and the disk of the log directory."""
+        instance = self.instance
+        if instance.pid is not None and instance.pid_state == "alive":
+            try:
+                seen.open_files, seen.max_files = _instance.open_files(instance.pid)
+            except PoolError as exc:
+                seen.problems["open_files"] = f"{exc} ({exc.hint})"
+        folder = instance.log_path()
+        try:
+            disk = os.statvfs(folder) if folder else None
+        except OSError as exc:
+            seen.problems["disk"] = f"{folder}: {exc.strerror}"
+        else:
+            if disk is not None:
+                seen.disk_free, seen.disk_total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+
+    def _leftovers(self, probes: t.Dict[str, Probe]) -> t.List[str]:
+        """Files of the socket directory that no process stands behind any more."""
+        instance = self.instance
+        stale = [name for name, probe in probes.items() if probe.outcome == "refused"]
+        if instance.pid is not None and instance.pid_state in ("dead", "another"):
+            stale.append("main.pid")
+        return [] if instance.pid_state == "alive" else stale
+
+    def last_log_lines(self) -> t.List[str]:
+        """The end of its log, for a failure to show; empty where there is none to be had."""
+        path = self.instance.log_file
+        return log.last_lines(path) if path else []
+
+
+def check_user_name(name: str) -> None:
+    """Refuse what no user of the daemon can be called, before it is sent or becomes part of a path.
+
+    :raises BadInput: the name, and what is wrong with it.
+    """
+    wrong = next((f"holds {text}" for part, text in _BAD_PARTS if part in name), "")
+    if not name:
+        wrong = "is empty"
+    elif len(name.encode("utf-8", "surrogateescape")) > MAX_USER_BYTES:
+        wrong = f"has more than {MAX_USER_BYTES} bytes"
+    if wrong:
+        raise BadInput(f"user name {name!r} {wrong}", reason="bad_user_name", hint="a user is a payout address or name")
+
+
+_BAD_PARTS = (("/", "'/'"), ("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carriage return"), ("..", "'..'"))
+
+
+def select(users: t.Iterable[UserStats], since: float, sort_by: str, limit: t.Optional[int]) -> t.List[UserStats]:
+    """The users that were active since then, in order, at most so many; holds no more in memory than it returns."""
+    active = (user for user in users if not since or (user.last_share or user.updated or 0) >= since)
+    if sort_by == "user":
+        ordered = sorted(active, key=lambda user: user.user)
+        return ordered if limit is None else ordered[:limit]
+    import heapq
+
+    def rank(user: UserStats) -> float:
+        value = getattr(user, sort_by)
+        return -1.0 if value is None else value
+
+    return sorted(active, key=rank, reverse=True) if limit is None else heapq.nlargest(limit, active, key=rank)
+
+
+_Result = t.TypeVar("_Result")
+
+
+def _with(call: t.Callable[[str], _Result], name: str) -> t.Callable[[], _Result]:
+    return lambda: call(name)
+
+
+def in_parallel(calls: t.Sequence[t.Callable[[], _Result]]) -> t.List[_Result]:
+    """The results of several calls that mostly wait, in their order; the first failure is raised again."""
+    results: t.List[t.Any] = [None] * len(calls)
+    failures: t.List[BaseException] = []
+    todo = list(enumerate(calls))
+    todo.reverse()
+
+    def work() -> None:
+        while todo and not failures:
+            try:
+                index, call = todo.pop()
+            except IndexError:
+                return
+            try:
+                results[index] = call()
+            except BaseException as exc:  # pylint: disable=broad-except
+                failures.append(exc)
+
+    threads = [threading.Thread(target=work, daemon=True) for _unused in range(min(_THREADS, len(calls)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results

@@ -1,0 +1,221 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed records of what a pool says of itself, in base units.
+
+Hashrates are H/s, times are epoch seconds, shares are counted in shares of difficulty 1.
+A value that a source does not give is None, never 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ._errors import Unparsable
+from ._units import DIFF1_HASHES, parse_hashrate
+
+WINDOWS = ("1m", "5m", "15m", "1hr", "6hr", "1d", "7d")
+USER_WINDOWS = ("1m", "5m", "1hr", "1d", "7d")
+#: the query API's minutes a window
+_DSPS = {"1m": "1", "5m": "5", "15m": "15", "1hr": "60", "6hr": "360", "1d": "1440", "7d": "10080"}
+#: the guide's names of windows that differ from the daemon's
+_GUIDE = {"1hr": "1h", "6hr": "6h"}
+_GIGA = 1e9
+
+Json = t.Dict[str, t.Any]
+Number = t.Optional[float]
+
+
+@dataclasses.dataclass
+class PoolStats:
+    """The statistics of one pool."""
+
+    hashrate1m: Number = None
+    hashrate5m: Number = None
+    hashrate15m: Number = None
+    hashrate1hr: Number = None
+    hashrate6hr: Number = None
+    hashrate1d: Number = None
+    hashrate7d: Number = None
+    users: t.Optional[int] = None
+    workers: t.Optional[int] = None
+    idle: t.Optional[int] = None
+    disconnected: t.Optional[int] = None
+    accepted: Number = None
+    rejected: Number = None
+    best_share: Number = None
+    sps1m: Number = None
+    sps5m: Number = None
+    sps15m: Number = None
+    sps1h: Number = None
+    uptime: t.Optional[int] = None
+    network_difficulty: Number = None
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+@dataclasses.dataclass
+class WorkerStats:
+    """One worker name under a user. It may stand for several clients."""
+
+    worker: str
+    user: str
+    hashrate1m: Number = None
+    hashrate5m: Number = None
+    hashrate1hr: Number = None
+    hashrate1d: Number = None
+    hashrate7d: Number = None
+    shares: Number = None
+    best_share: Number = None
+    last_share: t.Optional[int] = None
+    idle: t.Optional[bool] = None
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+@dataclasses.dataclass
+class UserStats:
+    """One user and the workers under it. C(updated) is when the source last wrote of it."""
+
+    user: str
+    hashrate1m: Number = None
+    hashrate5m: Number = None
+    hashrate1hr: Number = None
+    hashrate1d: Number = None
+    hashrate7d: Number = None
+    shares: Number = None
+    best_share: Number = None
+    last_share: t.Optional[int] = None
+    authorised: t.Optional[int] = None
+    updated: t.Optional[int] = None
+    workers: t.List[WorkerStats] = dataclasses.field(default_factory=list)
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__, workers=[worker.as_dict() for worker in self.workers])
+
+
+@dataclasses.dataclass
+class Probe:
+    """One exchange with one socket: C(reply), or the reason why there was none."""
+
+    socket: str
+    outcome: str
+    seconds: float
+    reply: str = ""
+    detail: str = ""
+    hint: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether a reply came."""
+        return self.outcome == "reply"
+
+
+@dataclasses.dataclass
+class LogEvents:
+    """What the end of the log says. Times are epoch seconds of the last such line, None if none was in reach."""
+
+    path: str
+    last_line: t.Optional[float] = None
+    stored_workbase: t.Optional[float] = None
+    bitcoind_down: t.Optional[float] = None
+    bitcoind_connected: t.Optional[float] = None
+    failed_over: t.Optional[float] = None
+    failed_over_to: str = ""
+    network_difficulty: Number = None
+    errors: t.Dict[str, int] = dataclasses.field(default_factory=dict)
+    error_line: str = ""
+    last_lines: t.List[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Observation:
+    """Everything that a verdict on one instance needs, gathered in one visit."""
+
+    now: float
+    mode: str
+    pid: t.Optional[int] = None
+    pid_state: str = "absent"
+    process_age: t.Optional[float] = None
+    leftovers: t.List[str] = dataclasses.field(default_factory=list)
+    probes: t.Dict[str, Probe] = dataclasses.field(default_factory=dict)
+    counts: t.Optional[Json] = None
+    workbases_before: t.Optional[int] = None
+    sample_seconds: float = 0.0
+    clients: t.Optional[int] = None
+    best_block: t.Optional[Probe] = None
+    update_interval: t.Optional[float] = None
+    stats: t.Optional[PoolStats] = None
+    stats_source: str = ""
+    stats_as_of: t.Optional[int] = None
+    log: t.Optional[LogEvents] = None
+    open_files: t.Optional[int] = None
+    max_files: t.Optional[int] = None
+    disk_free: t.Optional[int] = None
+    disk_total: t.Optional[int] = None
+    #: area (stats, log, config, disk, ...) to what could not be learned there, and why
+    problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def hashrates_from_text(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+    """C(hashrate1m) and so on from a status file's texts."""
+    return {f"hashrate{w}": parse_hashrate(fields.get(f"hashrate{w}")) for w in windows}
+
+
+def hashrates_from_dsps(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+    """The same from the query API's C(dsps1) and so on: shares of difficulty 1 a second."""
+    return {f"hashrate{w}": parse_hashrate(fields.get(f"dsps{_DSPS[w]}"), DIFF1_HASHES) for w in windows}
+
+
+def hashrates_from_guide(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+    """The same from the guide's replies: numbers in GH/s, or texts with a suffix; C(1h) for C(1hr)."""
+    rates = {}
+    for window in windows:
+        value = fields.get(f"hashrate{window}")
+        if value is None:
+            value = fields.get(f"hashrate{_GUIDE.get(window, window)}")
+        rates[f"hashrate{window}"] = parse_hashrate(value, _GIGA)
+    return rates
+
+
+def number(fields: Json, *names: str) -> Number:
+    """The first of these fields that is there, as a number; a text that holds one counts.
+
+    :raises Unparsable: it is something else.
+    """
+    for name in names:
+        value = fields.get(name)
+        if value is None:
+            continue
+        if isinstance(value, (int, float)):
+            return value
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise Unparsable(f"{name} is not a number: {value!r}", reason="bad_number") from None
+    return None
+
+
+def integer(fields: Json, *names: str) -> t.Optional[int]:
+    """Like C(number), cut to a whole number."""
+    value = number(fields, *names)
+    try:
+        return None if value is None else int(value)
+    except (ValueError, OverflowError):
+        raise Unparsable(f"{names[0]} is not a whole number: {value!r}", reason="bad_number") from None
+
+
+def mapping(value: t.Any, what: str) -> Json:
+    """The value, if it is a JSON object.
+
+    :raises Unparsable: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise Unparsable(f"{what} is not a JSON object: {str(value)[:60]!r}")
+    return value

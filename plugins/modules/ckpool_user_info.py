@@ -1,0 +1,290 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the users of a ckpool and their workers."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ckpool_user_info
+short_description: Read the users of a ckpool and their workers
+version_added: 0.1.0
+author: The ckpool.fleet contributors (@ckpool-fleet)
+description:
+  - Reads hashrates, shares and times of one, several or all users of a running ckpool, with the workers of each.
+  - Never asks the daemon for a user by name, as public builds would create that user. On builds that answer by socket the
+    user is taken from the listing, on the others from the status files.
+  - With many users O(active_within) is what makes it fast. Old pools keep a file for everybody who ever came, and files that
+    were not written lately are then not opened.
+extends_documentation_fragment:
+  - ckpool.fleet.pool
+options:
+  users:
+    description:
+      - Names of the users to read. All by default.
+      - A name that the pool does not know is no error; it is listed in RV(missing).
+      - A name with V(/), V(..), NUL or a newline in it, or of more than 127 bytes, is refused before anything is asked.
+    type: list
+    elements: str
+  active_within:
+    description:
+      - Only users whose last share is at most this old. Seconds, or a number with V(s), V(m), V(h), V(d) or V(w).
+      - Builds of 2017 do not keep the time of the last share; there the last writing of the user's file counts.
+    type: str
+  sort_by:
+    description:
+      - What to order the users by. Names ascend, all else descends.
+    type: str
+    choices: [user, hashrate1m, hashrate5m, hashrate1hr, hashrate1d, hashrate7d, shares, best_share, last_share]
+    default: user
+  limit:
+    description:
+      - At most so many users, at least V(1).
+    type: int
+  fail_when_down:
+    description:
+      - Fail if the pool is V(down) or V(hung).
+    type: bool
+    default: false
+seealso:
+  - module: ckpool.fleet.ckpool_stats
+"""
+
+EXAMPLES = r"""
+- name: Read one user
+  ckpool.fleet.ckpool_user_info:
+    users: [bc1qexampleaddress]
+  register: pool
+
+- name: Show the hashrate of its last minute, in H/s
+  ansible.builtin.debug:
+    msg: "{{ pool.users | map(attribute='hashrate1m') | first | default('unknown user') }}"
+
+- name: Find the five strongest users of the last hour
+  ckpool.fleet.ckpool_user_info:
+    sort_by: hashrate1m
+    limit: 5
+    active_within: 1h
+"""
+
+RETURN = r"""
+users:
+  description: The users. A value that the source does not give is null.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    user:
+      description: The user's name, mostly a payout address.
+      type: str
+      sample: bc1qexampleaddress
+    hashrate1m:
+      description: Hashrate over 1 minute, in H/s. From the user's file, C(users) of the query API, or the guide's C(users).
+      type: float
+      sample: 14100000.0
+    hashrate5m:
+      description: Hashrate over 5 minutes, in H/s. Same sources.
+      type: float
+      sample: 8680000.0
+    hashrate1hr:
+      description: Hashrate over 1 hour, in H/s. Same sources.
+      type: float
+      sample: 1140000.0
+    hashrate1d:
+      description: Hashrate over 1 day, in H/s. Same sources.
+      type: float
+      sample: 49600.0
+    hashrate7d:
+      description: Hashrate over 7 days, in H/s. Same sources.
+      type: float
+      sample: 7100.0
+    shares:
+      description: Accepted shares, in shares of difficulty 1. From the user's file; by socket where the build gives it.
+      type: float
+      sample: 2
+    best_share:
+      description: Difficulty of the best share. All sources.
+      type: float
+      sample: 2.37
+    last_share:
+      description: Time of the last share, in epoch seconds. All sources but the files of 2017.
+      type: int
+      sample: 1795385399
+    authorised:
+      description: When the user first authorised, in epoch seconds. From the user's file of 2025 and 2026.
+      type: int
+      sample: 1795385226
+    updated:
+      description: When the file was written, in epoch seconds. From the files of 2017.
+      type: int
+      sample: 1795385485
+    workers:
+      description: The workers of this user.
+      type: list
+      elements: dict
+      contains:
+        worker:
+          description: The worker's name, the user's included.
+          type: str
+          sample: bc1qexampleaddress.rig0
+        user:
+          description: The user that it belongs to.
+          type: str
+          sample: bc1qexampleaddress
+        hashrate1m:
+          description: Hashrate over 1 minute, in H/s. From the user's or worker's file, or the listing C(workers).
+          type: float
+          sample: 14100000.0
+        hashrate5m:
+          description: Hashrate over 5 minutes, in H/s. Same sources.
+          type: float
+          sample: 8680000.0
+        hashrate1hr:
+          description: Hashrate over 1 hour, in H/s. Same sources.
+          type: float
+          sample: 1140000.0
+        hashrate1d:
+          description: Hashrate over 1 day, in H/s. Same sources.
+          type: float
+          sample: 49600.0
+        hashrate7d:
+          description: Hashrate over 7 days, in H/s. From the files and the guide; null by the query API.
+          type: float
+          sample: 7100.0
+        shares:
+          description: Accepted shares, in shares of difficulty 1. From the files; by socket where the build gives it.
+          type: float
+          sample: 2
+        best_share:
+          description: Difficulty of the best share. All sources.
+          type: float
+          sample: 2.37
+        last_share:
+          description: Time of the last share, in epoch seconds. All sources but the files of 2017.
+          type: int
+          sample: 1795385399
+        idle:
+          description: Whether it sent no share lately. From the query API, and the guide where the build gives it.
+          type: bool
+          sample: false
+missing:
+  description: Those of O(users) that the pool does not know. Empty with O(active_within) or O(limit), which leave users out.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+instance:
+  description: The pool that answered.
+  returned: success, or failure after the pool was found
+  type: dict
+  contains:
+    name:
+      description: The daemon's name, from its command line.
+      type: str
+      sample: ckpool
+    mode:
+      description: V(pool), V(solo), V(proxy), V(passthrough), V(redirector) or V(node), from its command line.
+      type: str
+      sample: pool
+    socket_dir:
+      description: Its socket directory, as the daemon sees it.
+      type: str
+      sample: /tmp/ckpool
+    log_dir:
+      description: Its log directory, from its configuration. Null if not known.
+      type: str
+      sample: /var/log/ckpool
+    pid:
+      description: Its process id, from C(main.pid). Null if there is none.
+      type: int
+      sample: 4242
+    state:
+      description:
+        - V(ok) if it answers, V(starting) if it has no work yet, V(hung) if it accepts and does not answer, V(down) if
+          nothing listens, V(degraded) if only its stratifier is gone, V(unknown) if its sockets may not be used.
+      type: str
+      sample: ok
+source:
+  description: Where the answer came from, V(guide), V(api) or V(files). Null if there is no answer.
+  returned: success
+  type: str
+  sample: files
+as_of:
+  description: When the source made it, in epoch seconds. Null if there is no answer.
+  returned: success
+  type: int
+  sample: 1795385464
+problems:
+  description: What could not be had, by area, and why.
+  returned: success, or failure after the pool was found
+  type: dict
+  sample: {}
+log_tail:
+  description: The last lines of its log, where they may be read.
+  returned: the pool is down or hung
+  type: list
+  elements: str
+  sample: ["[2026-11-22 22:09:25.734] BLOCK ACCEPTED!"]
+msg:
+  description: What was found, in one sentence.
+  returned: always
+  type: str
+  sample: "ckpool (/tmp/ckpool): 3 users, 12 workers (files)"
+phase:
+  description: What failed, V(find), V(connect), V(ask), V(read) or V(parse).
+  returned: failure
+  type: str
+  sample: connect
+path:
+  description: The socket, file or folder that it failed on.
+  returned: failure
+  type: str
+  sample: /tmp/ckpool/stratifier
+reason:
+  description: Why, as a short stable code.
+  returned: failure
+  type: str
+  sample: not_permitted
+hint:
+  description: What to look at or try next.
+  returned: failure
+  type: str
+  sample: "use become: true"
+"""
+
+from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, answered, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._pool import SORT_FIELDS, check_user_name
+from ansible_collections.ckpool.fleet.plugins.module_utils._units import parse_duration
+
+
+def read(module: PoolModule) -> Result:
+    """Ask the pool for users, and say how many there are."""
+    options = module.params
+    module.check_ranges(limit=(1, 2**31))
+    for name in options["users"] or ():
+        check_user_name(name)
+    within = parse_duration(options["active_within"]) if options["active_within"] else None
+    pool = module.pool()
+    answer = pool.users(options["users"], within, options["sort_by"], options["limit"])
+    workers = sum(len(user.workers) for user in answer.users)
+    found = f"{len(answer.users)} users, {workers} workers ({answer.source or 'no source'})"
+    missing = f"; unknown: {', '.join(answer.missing)}" if answer.missing else ""
+    users = [user.as_dict() for user in answer.users]
+    msg = f"{describe(pool.instance)}: {found}{missing}"
+    return answered(module, pool, answer, msg, users=users, missing=answer.missing)
+
+
+def main() -> None:
+    """Run the module."""
+    options = {
+        "users": {"type": "list", "elements": "str"},
+        "active_within": {"type": "str"},
+        "sort_by": {"type": "str", "default": "user", "choices": list(SORT_FIELDS)},
+        "limit": {"type": "int"},
+        "fail_when_down": {"type": "bool", "default": False},
+    }
+    run(PoolModule(options), read)
+
+
+if __name__ == "__main__":
+    main()
