@@ -22,7 +22,7 @@ from ..plugin_utils._report import COLOURS, Row, is_failure, junit, rows_of, sum
 display = Display()
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Runs on the controller; asks no host."""
 
     _supports_check_mode = True
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
         """Gather what the hosts' health tasks registered, and report on it."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
-        _spec, options = self.validate_argument_spec(
+        _spec, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             argument_spec={
                 "variable": {"type": "str", "default": "health_check_result"},
                 "fail_on": {"type": "str", "default": "critical", "choices": ["critical", "warning", "never"]},

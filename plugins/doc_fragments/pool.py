@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options and attributes that the modules share."""
+"""The options that the modules share."""
 
 from __future__ import annotations
 
@@ -47,30 +47,4 @@ options:
       - Bytes that one reply may have, at most V(2147483647).
     type: int
     default: 268435456
-"""
-
-    ATTRIBUTES = r"""
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    details:
-      - The module only reads.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    details:
-      - The module changes nothing.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    platforms: linux
-    description: Target OS/families that can be operated against.
-    support: full
-  action_group:
-    support: full
-    description: The module belongs to the action group C(ckpool.fleet.ckpool), so C(module_defaults) can set its common options.
-    membership:
-      - ckpool.fleet.ckpool
 """

@@ -20,7 +20,8 @@ STATES = ("ok", "starting", "degraded", "unknown", "hung", "down")
 _NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")
 _BORN_SECONDS = 10.0  #: within which a new process may not have opened its sockets
 _MIN_SHARES = 100.0  #: shares of difficulty 1 under which a ratio says nothing
-_WORKING_MODES = ("pool", "solo", "node")  #: modes that make work from a bitcoind of their own
+_MINERS_LEFT = "did miners leave? see the Dropped client lines, and the network before the pool"
+WORKING_MODES = ("pool", "solo", "node")  #: modes that make work from a bitcoind of their own
 _COUNTING_MODES = ("pool", "solo", "node", "proxy")  #: modes that write pool.status
 
 
@@ -86,7 +87,9 @@ class Verdict:
 
     @property
     def status(self) -> str:
-        """The worst status of any check."""
+        """The worst status of any check. A pool that cannot be asked is critical, whatever checks were left out."""
+        if self.state in ("down", "hung", "unknown"):
+            return CRITICAL
         statuses = {check.status for check in self.checks}
         return next((status for status in (CRITICAL, WARN) if status in statuses), OK)
 
@@ -112,7 +115,7 @@ def judge(seen: Observation, limits: t.Optional[Thresholds] = None, skip: t.Cont
     :arg skip: names of checks to leave out.
     """
     limits = limits or Thresholds()
-    state = reached_state(seen, limits.start_grace)
+    state = reached_state(seen)
     checks = [make(seen, limits, state) for name, make in CHECKS.items() if name not in skip]
     verdict = Verdict(state, checks)
     if state == "ok" and verdict.status != OK:
@@ -120,7 +123,7 @@ def judge(seen: Observation, limits: t.Optional[Thresholds] = None, skip: t.Cont
     return verdict
 
 
-def reached_state(seen: Observation, start_grace: float = 120.0) -> str:
+def reached_state(seen: Observation) -> str:
     """How far one gets with an instance: C(down), C(hung), C(starting), C(unknown) or C(ok).
 
     C(unknown) is a pool whose sockets we are not permitted to use. C(degraded) is for a verdict to say.
@@ -137,12 +140,12 @@ def reached_state(seen: Observation, start_grace: float = 120.0) -> str:
     if stratifier is None or stratifier.answered:
         return "starting" if _has_no_work(seen) else "ok"
     if stratifier.outcome == "unanswered":
-        return "starting" if _never_ready(seen, start_grace) else "hung"
+        return "starting" if _never_ready(seen) else "hung"
     return "degraded"
 
 
 def _has_no_work(seen: Observation) -> bool:
-    return seen.mode in _WORKING_MODES and workbases(seen.counts) == 0
+    return seen.mode in WORKING_MODES and workbases(seen.counts) == 0
 
 
 def workbases(counts: t.Optional[Json], field: str = "count") -> t.Optional[int]:
@@ -152,14 +155,11 @@ def workbases(counts: t.Optional[Json], field: str = "count") -> t.Optional[int]
     return found if isinstance(found, int) else None
 
 
-def _never_ready(seen: Observation, start_grace: float) -> bool:
-    """A stratifier without a bitcoind is silent from its start: no statistics were written in this run yet."""
-    if seen.process_age is None:
+def _never_ready(seen: Observation) -> bool:
+    """Whether a silent stratifier still waits for its first work: it has written no statistics in this run."""
+    if seen.process_age is None or seen.mode not in _COUNTING_MODES:
         return False
-    if seen.process_age < start_grace:
-        return True
-    written = None if seen.stats_as_of is None else seen.now - seen.stats_as_of
-    return seen.mode in _COUNTING_MODES and (written is None or written > seen.process_age)
+    return seen.stats_as_of is None or seen.now - seen.stats_as_of > seen.process_age + 1
 
 
 def _process(seen: Observation, limits: Thresholds, state: str) -> Check:
@@ -245,7 +245,7 @@ def _work_age(seen: Observation, limits: Thresholds, state: str) -> Check:
     interval = seen.update_interval or 30.0
     warning = limits.work_age_warning or 3 * interval + 5
     critical = limits.work_age_critical or max(10 * interval + 5, warning)
-    if seen.mode not in _WORKING_MODES:
+    if seen.mode not in WORKING_MODES:
         return _skipped("work_age", "mode", f"in {seen.mode} mode work comes from upstream")
     if seen.log is None:
         return _skipped("work_age", "no_log", seen.problems.get("log", "no log"))
@@ -277,7 +277,7 @@ def _work_moves(seen: Observation, limits: Thresholds, state: str) -> Check:
 
 
 def _bitcoind(seen: Observation, limits: Thresholds, state: str) -> Check:
-    if seen.mode not in _WORKING_MODES:
+    if seen.mode not in WORKING_MODES:
         return _skipped("bitcoind", "mode", f"in {seen.mode} mode there is none")
     check = Check("bitcoind", OK, None, "the generator gets a block hash from its first bitcoind", summary="answers")
     best = seen.best_block
@@ -341,7 +341,7 @@ def _hashrate_drop(seen: Observation, limits: Thresholds, state: str) -> Check:
     now, hour = human_hashrate(stats.hashrate5m), human_hashrate(stats.hashrate1hr)
     return _at_most(
         "hashrate_drop", drop, limits.hashrate_drop_warning, limits.hashrate_drop_critical,
-        f"{now} over 5 min, {drop:g} % under the hour's {hour}", "hashrate_drop", "did miners leave? see the Dropped client lines, and the network before the pool", "%",
+        f"{now} over 5 min, {drop:g} % under the hour's {hour}", "hashrate_drop", _MINERS_LEFT, "%",
     )  # fmt: skip
 
 
@@ -436,7 +436,7 @@ def _at_least(name: str, observed: Number, least: Number, reason: str, text: t.C
     check = Check(name, OK, observed, f"at least {text(least)}", summary=f"{name} {text(observed)}")
     if observed < least:
         check.status, check.reason = CRITICAL, reason
-        check.hint = "did miners leave? see the Dropped client lines, and the network before the pool"
+        check.hint = _MINERS_LEFT
     return check
 
 
@@ -445,19 +445,18 @@ def _plain(value: float) -> str:
 
 
 _Maker = t.Callable[[Observation, Thresholds, str], Check]
-#: every check, in the order in which they are shown
+#: every check, in the order in which they are shown: causes before what follows from them
 CHECKS: t.Dict[str, _Maker] = {
     "process": _process,
     "ready": _ready,
+    "bitcoind": _bitcoind,
+    "work_age": _work_age,
+    "work_moves": _work_moves,
+    "statistics": _statistics,
     "socket_listener": _socket("listener"),
     "socket_stratifier": _socket("stratifier"),
     "socket_connector": _socket("connector"),
     "socket_generator": _socket("generator"),
-    "leftovers": _leftovers,
-    "work_age": _work_age,
-    "work_moves": _work_moves,
-    "bitcoind": _bitcoind,
-    "statistics": _statistics,
     "hashrate": _hashrate,
     "hashrate_drop": _hashrate_drop,
     "users": _users,
@@ -466,6 +465,7 @@ CHECKS: t.Dict[str, _Maker] = {
     "open_files": _open_files,
     "disk": _disk,
     "log_errors": _log_errors,
+    "leftovers": _leftovers,
 }
 
 

@@ -236,7 +236,7 @@ def _options(argv: t.List[str]) -> t.Dict[str, str]:
 def _stat_fields(pid: int) -> t.List[str]:
     """The fields of C(/proc/PID/stat) after the command's name, which may hold anything; the state comes first."""
     try:
-        with open(f"/proc/{pid}/stat", "r", encoding="utf-8", errors="replace") as handle:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
             return handle.read().rpartition(")")[2].split()
     except OSError:
         return []
@@ -245,7 +245,7 @@ def _stat_fields(pid: int) -> t.List[str]:
 def _start_time(pid: int) -> t.Optional[float]:
     fields = _stat_fields(pid)
     try:
-        with open("/proc/uptime", "r", encoding="ascii") as handle:
+        with open("/proc/uptime", encoding="ascii") as handle:
             uptime = float(handle.read().split()[0])
         return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, ValueError):
@@ -268,7 +268,7 @@ def _of_process(process: Process, log_dir: t.Optional[str]) -> t.Optional[Instan
     root = _root_of(process.pid, folder)
     owner = _read_pid(f"{root}{folder}/main.pid")
     ours = owner == process.pid
-    if not ours and (owner is not None and is_alive(owner) or not _is_binary(process)):
+    if not ours and ((owner is not None and is_alive(owner)) or not _is_binary(process)):
         return None
     instance = Instance(folder, process.name, process.mode, process.pid, "alive", process.start_time, root, log_dir)
     _read_config(instance, process)
@@ -418,7 +418,7 @@ def open_files(pid: int) -> t.Tuple[int, t.Optional[int]]:
     """
     try:
         count = len(os.listdir(f"/proc/{pid}/fd"))
-        with open(f"/proc/{pid}/limits", "r", encoding="ascii") as handle:
+        with open(f"/proc/{pid}/limits", encoding="ascii") as handle:
             line = next((row for row in handle if row.startswith("Max open files")), "")
     except OSError as exc:
         raise Unreadable(f"cannot count the open files of pid {pid}: {exc.strerror}", hint="use become: true") from None

@@ -26,11 +26,11 @@ _COMMON: t.Dict[str, t.Any] = {
 Result = t.Dict[str, t.Any]
 
 
-class PoolModule(AnsibleModule):  # type: ignore[misc]
+class PoolModule(AnsibleModule):
     """A module with the common options. All of them may be run in check mode."""
 
     def __init__(self, options: t.Dict[str, t.Any], **kwargs: t.Any) -> None:
-        super().__init__(argument_spec=dict(_COMMON, **options), supports_check_mode=True, **kwargs)
+        super().__init__(argument_spec=dict(_COMMON, **options), supports_check_mode=True, **kwargs)  # type: ignore[no-untyped-call]
 
     def check_ranges(self, **ranges: t.Tuple[float, float]) -> None:
         """Refuse numbers outside their range, by name.

@@ -20,15 +20,31 @@ import time
 import typing as t
 
 from . import _health, _instance
-from ._errors import BadInput, PoolError, SourceNotAnswered
+from ._errors import BadInput, PoolError
 from ._health import CHECKS, Thresholds, Verdict, work_age, worst
 from ._instance import SOCKETS, Instance
-from ._records import Json, LogEvents, Observation, PoolStats, Probe, UserStats, integer, mapping
+from ._records import Json, Observation, PoolStats, Probe, UserStats, integer
 from ._sources import log
 from ._sources.files import FileSource
 from ._sources.socket import SocketSource
 from ._wire import MAX_REPLY
 
+__all__ = [
+    "CHECKS",
+    "MAX_USER_BYTES",
+    "SORT_FIELDS",
+    "Answer",
+    "HealthOptions",
+    "Observation",
+    "Pool",
+    "Thresholds",
+    "Verdict",
+    "check_user_name",
+    "in_parallel",
+    "select",
+    "work_age",
+    "worst",
+]  # fmt: skip
 MAX_USER_BYTES = 127  #: the daemon refuses longer names
 SORT_FIELDS = (
     "user", "hashrate1m", "hashrate5m", "hashrate1hr", "hashrate1d", "hashrate7d", "shares", "best_share", "last_share",
@@ -66,10 +82,10 @@ class HealthOptions:
     :ivar sample_seconds: watch the counter of workbases for so long; 0 for not at all.
     :ivar log_window: seconds within which an error in the log counts as recent.
     :ivar log_limit: bytes from the end of the log that may be read.
-    :ivar skip: checks to leave out; what only they need is not asked.
+    :ivar skip: checks to leave out; without C(bitcoind) the generator is not asked for a block hash.
     """
 
-    thresholds: _health.Thresholds = dataclasses.field(default_factory=_health.Thresholds)
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
     sample_seconds: float = 0.0
     log_window: float = _LOG_WINDOW
     log_limit: int = _LOG_LIMIT
@@ -172,7 +188,7 @@ class Pool:
             answer.missing = [name for name in names or () if name not in present]
         return answer
 
-    def health(self, options: t.Optional[HealthOptions] = None) -> t.Tuple[_health.Verdict, Observation]:
+    def health(self, options: t.Optional[HealthOptions] = None) -> t.Tuple[Verdict, Observation]:
         """The verdict on this instance, and what it rests on. A down or hung pool is a verdict, not an error."""
         options = options or HealthOptions()
         seen = self.observe(options)
@@ -189,7 +205,7 @@ class Pool:
         probes = in_parallel([_with(self._sockets.probe, name) for name in SOCKETS])
         seen.probes = {probe.socket: probe for probe in probes}
         seen.leftovers = self._leftovers(seen.probes)
-        self._observe_counts(seen, options.sample_seconds)
+        self._observe_counts(seen, options)
         self._observe_stats(seen)
         self._observe_log(seen, options)
         self._observe_host(seen)
@@ -288,19 +304,21 @@ class Pool:
         except PoolError:
             return None
 
-    def _observe_counts(self, seen: Observation, sample_seconds: float) -> None:
+    def _observe_counts(self, seen: Observation, options: HealthOptions) -> None:
         """Object counts of stratifier and connector, and the generator's block hash, of those that answer at all."""
         if seen.probes["stratifier"].answered:
             seen.counts = self._counts("stratifier", seen)
-            if sample_seconds > 0 and seen.counts is not None:
-                seen.workbases_before, seen.sample_seconds = _health.workbases(seen.counts, "generated"), sample_seconds
-                time.sleep(sample_seconds)
+            if options.sample_seconds > 0 and seen.counts is not None:
+                seen.workbases_before = _health.workbases(seen.counts, "generated")
+                seen.sample_seconds = options.sample_seconds
+                time.sleep(options.sample_seconds)
                 seen.counts = self._counts("stratifier", seen)
                 seen.now = time.time()
         if seen.probes["connector"].answered:
             clients = (self._counts("connector", seen) or {}).get("clients")
             seen.clients = integer(clients, "count") if isinstance(clients, dict) else None
-        if seen.probes["generator"].answered and seen.mode in ("pool", "solo", "node"):
+        asks_bitcoind = "bitcoind" not in options.skip and seen.mode in _health.WORKING_MODES
+        if asks_bitcoind and seen.probes["generator"].answered:
             seen.best_block = self._sockets.probe("generator", "getbest")
 
     def _counts(self, socket: str, seen: Observation) -> t.Optional[Json]:

@@ -163,19 +163,19 @@ class Observation:
     problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def hashrates_from_text(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+def hashrates_from_text(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
     """C(hashrate1m) and so on from a status file's texts."""
     return {f"hashrate{w}": parse_hashrate(fields.get(f"hashrate{w}")) for w in windows}
 
 
-def hashrates_from_dsps(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+def hashrates_from_dsps(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
     """The same from the query API's C(dsps1) and so on: shares of difficulty 1 a second."""
     return {f"hashrate{w}": parse_hashrate(fields.get(f"dsps{_DSPS[w]}"), DIFF1_HASHES) for w in windows}
 
 
-def hashrates_from_guide(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, Number]:
+def hashrates_from_guide(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
     """The same from the guide's replies: numbers in GH/s, or texts with a suffix; C(1h) for C(1hr)."""
-    rates = {}
+    rates: t.Dict[str, t.Any] = {}
     for window in windows:
         value = fields.get(f"hashrate{window}")
         if value is None:

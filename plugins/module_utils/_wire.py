@@ -242,7 +242,7 @@ def _receive(conn: socket.socket, path: str, message: str, deadline: float, max_
 
 
 def _read(conn: socket.socket, length: int, deadline: float) -> bytearray:
-    """Read that many bytes, fewer only at the end of the stream. Memory grows with what arrives, not what is promised."""
+    """Read that many bytes, fewer only at the end. Memory grows with what arrives, not with what is promised."""
     data = bytearray()
     while len(data) < length:
         conn.settimeout(_left(deadline))

@@ -11,12 +11,16 @@ short_description: Judge the health of a ckpool
 version_added: 0.1.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Says whether a ckpool, or every ckpool of the host, is well, and if not, why. The verdict is a state and a list of checks.
-  - Only sends messages that do no harm on any build (C(ping), C(stats), C(getbest), and C(poolstats) to learn what the build
-    answers), one each, and reads status files, a bounded end of the log, and C(/proc).
+  - Says whether a ckpool, or every ckpool of the host, is well, and if not, why. The verdict is a state and a list
+    of checks.
+  - Only sends messages that do no harm on any build (C(ping), C(stats), C(getbest), and C(poolstats) to learn what
+    the build answers), one each, and reads status files, a bounded end of the log, and C(/proc).
   - A pool that is down or hung is an answer, unless O(fail_when_down=true).
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.attributes
+  - ckpool.fleet.attributes.info_module
+  - ckpool.fleet.attributes.actiongroup_ckpool
 options:
   all_instances:
     description:
@@ -49,9 +53,9 @@ options:
     type: list
     elements: str
     choices:
-      [process, ready, socket_listener, socket_stratifier, socket_connector, socket_generator, leftovers, work_age,
-      work_moves, bitcoind, statistics, hashrate, hashrate_drop, users, workers, reject_ratio, open_files, disk,
-      log_errors]
+      [process, ready, bitcoind, work_age, work_moves, statistics, socket_listener, socket_stratifier,
+      socket_connector, socket_generator, hashrate, hashrate_drop, users, workers, reject_ratio, open_files, disk,
+      log_errors, leftovers]
     default: []
   sample_seconds:
     description:
@@ -196,8 +200,9 @@ health:
   contains: &health
     state:
       description:
-        - V(ok) if all is well, V(degraded) if it answers and a check fails, V(starting) if it has no work yet, V(hung) if it
-          accepts and does not answer, V(down) if nothing listens, V(unknown) if its sockets may not be used.
+        - V(ok) if all is well, V(degraded) if it answers and a check fails, V(starting) if it has no work yet,
+          V(hung) if it accepts and does not answer, V(down) if nothing listens, V(unknown) if its sockets may not be
+          used.
       type: str
       sample: degraded
     ok:
@@ -388,7 +393,6 @@ hint:
 """
 
 import dataclasses
-import time
 import typing as t
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput
@@ -490,7 +494,7 @@ def health_options(module: PoolModule) -> HealthOptions:
     options = module.params
     percents = {name: (0.0, 100.0) for name in options if name.startswith(_PERCENT)}
     seconds = {name: (0.0, 1e9) for name in options if "_age_" in name or name in ("latency_warning", "start_grace")}
-    counts = {name: (0, 2**31) for name in ("users_min", "workers_min", "open_files_spare", "log_errors_critical")}
+    counts = dict.fromkeys(("users_min", "workers_min", "open_files_spare", "log_errors_critical"), (0, 2**31))
     module.check_ranges(
         sample_seconds=(0, 600), log_window=(0, 1e9), log_limit=(0, 2**40), **percents, **seconds, **counts
     )

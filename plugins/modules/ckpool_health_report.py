@@ -11,8 +11,8 @@ short_description: Show the health of a fleet of ckpools as a table
 version_added: 0.1.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Shows what M(ckpool.fleet.ckpool_health_info) found on every host of the play before, as one table, and fails if the fleet
-    is not well. Hosts that could not be reached are in the table too.
+  - Shows what M(ckpool.fleet.ckpool_health_info) found on every host of the play before, as one table, and fails if
+    the fleet is not well. Hosts that could not be reached are in the table too.
   - Can write the same as JSON and as JUnit XML, for CI.
   - Runs on the controller and asks no host. The table is not shown under a callback that prints JSON.
 options:
@@ -23,8 +23,8 @@ options:
     default: health_check_result
   fail_on:
     description:
-      - What makes the task fail. V(critical) is a critical check, or a host that could not be reached or asked; V(warning) any
-        pool that is not V(ok); V(never) nothing.
+      - What makes the task fail. V(critical) is a critical check, or a host that could not be reached or asked;
+        V(warning) any pool that is not V(ok); V(never) nothing.
       - A fleet without any host always fails.
     type: str
     choices: [critical, warning, never]
@@ -35,8 +35,8 @@ options:
     type: path
   junit_file:
     description:
-      - File on the controller to write the report to as JUnit XML, with a test suite for each instance and a test case for each
-        check. Written whole or not at all. Its directory must exist.
+      - File on the controller to write the report to as JUnit XML, with a test suite for each instance and a test
+        case for each check. Written whole or not at all. Its directory must exist.
     type: path
 attributes:
   check_mode:
@@ -46,21 +46,18 @@ attributes:
       - Shows the table, and writes no file.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
+      mode.
   idempotent:
     support: N/A
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+      no change.
     details:
       - A report is of its time, so writing one is always a change.
   platform:
     platforms: posix
     description: Target OS/families that can be operated against.
     support: full
-  action_group:
-    support: full
-    description: The module belongs to the action group C(ckpool.fleet.ckpool).
-    membership:
-      - ckpool.fleet.ckpool
 seealso:
   - module: ckpool.fleet.ckpool_health_info
 """
@@ -106,7 +103,8 @@ fleet:
       type: str
       sample: /tmp/ckpool
     state:
-      description: The state of M(ckpool.fleet.ckpool_health_info), or V(unreachable), or V(failed) if the task failed there.
+      description: The state of M(ckpool.fleet.ckpool_health_info), or V(unreachable), or V(failed) if the task
+        failed there.
       type: str
       sample: ok
     status:

@@ -12,11 +12,14 @@ version_added: 0.1.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
   - Reads hashrates, users, workers, shares and uptime of one running ckpool.
-  - Asks the daemon's sockets where its build answers, and reads its status files where it does not. RV(source) says which,
-    RV(as_of) how old the answer is.
+  - Asks the daemon's sockets where its build answers, and reads its status files where it does not. RV(source) says
+    which, RV(as_of) how old the answer is.
   - A pool that is down or hung is an answer (RV(instance.state)), unless O(fail_when_down=true).
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.attributes
+  - ckpool.fleet.attributes.info_module
+  - ckpool.fleet.attributes.actiongroup_ckpool
 options:
   fail_when_down:
     description:

@@ -12,12 +12,15 @@ version_added: 0.1.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
   - Reads hashrates, shares and times of one, several or all users of a running ckpool, with the workers of each.
-  - Never asks the daemon for a user by name, as public builds would create that user. On builds that answer by socket the
-    user is taken from the listing, on the others from the status files.
-  - With many users O(active_within) is what makes it fast. Old pools keep a file for everybody who ever came, and files that
-    were not written lately are then not opened.
+  - Never asks the daemon for a user by name, as public builds would create that user. On builds that answer by
+    socket the user is taken from the listing, on the others from the status files.
+  - With many users O(active_within) is what makes it fast. Old pools keep a file for everybody who ever came, and
+    files that were not written lately are then not opened.
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.attributes
+  - ckpool.fleet.attributes.info_module
+  - ckpool.fleet.attributes.actiongroup_ckpool
 options:
   users:
     description:
@@ -79,7 +82,8 @@ users:
       type: str
       sample: bc1qexampleaddress
     hashrate1m:
-      description: Hashrate over 1 minute, in H/s. From the user's file, C(users) of the query API, or the guide's C(users).
+      description: Hashrate over 1 minute, in H/s. From the user's file, C(users) of the query API, or the guide's
+        C(users).
       type: float
       sample: 14100000.0
     hashrate5m:
@@ -168,7 +172,8 @@ users:
           type: bool
           sample: false
 missing:
-  description: Those of O(users) that the pool does not know. Empty with O(active_within) or O(limit), which leave users out.
+  description: Those of O(users) that the pool does not know. Empty with O(active_within) or O(limit), which leave
+    users out.
   returned: success
   type: list
   elements: str

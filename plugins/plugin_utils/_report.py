@@ -67,18 +67,20 @@ def is_failure(row: Row, fail_on: str) -> bool:
 
 def table(rows: t.Sequence[Row]) -> t.List[str]:
     """The rows as lines of text under a heading, in columns."""
-    cells = [_HEADINGS, *(_cells(row) for row in rows)]
+    named = [(row["host"], row["instance"]) for row in rows]
+    cells = [_HEADINGS, *(_cells(row, named.count((row["host"], row["instance"])) > 1) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS) - 1)]
     return ["  ".join([text.ljust(width) for text, width in zip(line, widths)] + [line[-1]]).rstrip() for line in cells]
 
 
-def _cells(row: Row) -> t.Tuple[str, ...]:
+def _cells(row: Row, is_namesake: bool) -> t.Tuple[str, ...]:
+    """One line of the table. Instances of one host that share a name are told apart by their directories."""
     wrong = row["wrong"]
     more = f" (+{len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
     age = "-" if row["work_age"] is None else f"{row['work_age']:.0f} s"
     return (
         row["host"],
-        row["instance"] or "-",
+        f"{row['instance']} {row['socket_dir']}" if is_namesake else row["instance"] or "-",
         row["state"],
         human_hashrate(row["hashrate"]),
         _number(row["users"]),

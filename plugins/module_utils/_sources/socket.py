@@ -146,7 +146,7 @@ def api_stats(fields: Json) -> PoolStats:
     )
 
 
-def _shares_per_second(fields: Json) -> t.Dict[str, t.Optional[float]]:
+def _shares_per_second(fields: Json) -> Json:
     return {
         "sps1m": number(fields, "sps1", "sps1m", "SPS1m"),
         "sps5m": number(fields, "sps5", "sps5m", "SPS5m"),
