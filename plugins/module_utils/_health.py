@@ -150,7 +150,12 @@ def _has_no_work(seen: Observation) -> bool:
 
 def workbases(counts: t.Optional[Json], field: str = "count") -> t.Optional[int]:
     """A count of workbases from the stratifier's object counts; None where there are none."""
-    value = (counts or {}).get("workbases")
+    return count_of(counts, "workbases", field)
+
+
+def count_of(counts: t.Optional[Json], kind: str, field: str = "count") -> t.Optional[int]:
+    """A count of one kind of object; None where there are none."""
+    value = (counts or {}).get(kind)
     found = value.get(field) if isinstance(value, dict) else None
     return found if isinstance(found, int) else None
 
@@ -218,6 +223,9 @@ def _ready(seen: Observation, limits: Thresholds, state: str) -> Check:
             "hung": ("accepts and does not answer", "stopped, stuck, or without its bitcoind: see its log"),
             "unknown": ("may not be asked", "use become: true, or join the group of the sockets"),
         }[state]
+    elif state == "degraded":
+        check.status, check.reason, check.summary = CRITICAL, "not_ready", "the stratifier is gone"
+        check.hint = "the other processes answer: see the log, and restart it"
     elif state == "starting":
         age = seen.process_age or 0.0
         late = age > limits.start_grace
@@ -243,8 +251,8 @@ def _leftovers(seen: Observation, limits: Thresholds, state: str) -> Check:
 
 def _work_age(seen: Observation, limits: Thresholds, state: str) -> Check:
     interval = seen.update_interval or 30.0
-    warning = limits.work_age_warning or 3 * interval + 5
-    critical = limits.work_age_critical or max(10 * interval + 5, warning)
+    warning = 3 * interval + 5 if limits.work_age_warning is None else limits.work_age_warning
+    critical = max(10 * interval + 5, warning) if limits.work_age_critical is None else limits.work_age_critical
     if seen.mode not in WORKING_MODES:
         return _skipped("work_age", "mode", f"in {seen.mode} mode work comes from upstream")
     if seen.log is None:
@@ -373,7 +381,7 @@ def _open_files(seen: Observation, limits: Thresholds, state: str) -> Check:
     most = seen.max_files or 0
     used = round(100.0 * seen.open_files / most, 1) if most else 0.0
     check = _at_most(
-        "open_files", seen.open_files if not most else used, limits.open_files_warning, limits.open_files_critical,
+        "open_files", used, limits.open_files_warning, limits.open_files_critical,
         f"{seen.open_files} of {most or 'unlimited'} files open", "many_open_files",
         "raise LimitNOFILE of the unit: new miners are refused at the limit", "%",
     )  # fmt: skip

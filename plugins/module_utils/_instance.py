@@ -10,13 +10,14 @@ Sources: proc(5); the daemon's options and files as described in docs/what-ckpoo
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import stat
 import time
 import typing as t
 
-from ._errors import NotFound, PoolError, Unparsable, Unreadable
+from ._errors import BadInput, NotFound, PoolError, Unparsable, Unreadable
 from ._wire import access_hint, describe_access
 
 SOCKETS = ("listener", "stratifier", "connector", "generator")
@@ -110,7 +111,7 @@ class Instance:
         if self.config is None:
             return None
         value = self.config.get("update_interval")
-        return float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_UPDATE_INTERVAL
+        return float(value) if isinstance(value, (int, float)) and 0 < value < 1e9 else DEFAULT_UPDATE_INTERVAL
 
     def as_dict(self, state: t.Optional[str] = None) -> t.Dict[str, t.Any]:
         """The identity under the names of the modules' results."""
@@ -131,7 +132,9 @@ def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_d
     C(/tmp/ckpool).
 
     :raises NotFound: none, or several, fit; the message says what was found.
+    :raises BadInput: what was given cannot be a path.
     """
+    check_paths(socket_dir, name, log_dir)
     if socket_dir:
         wanted = os.path.normpath(os.path.abspath(socket_dir))
         instance = _at(wanted, name, log_dir)
@@ -163,7 +166,11 @@ def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_d
 
 
 def discover(log_dir: t.Optional[str] = None) -> t.List[Instance]:
-    """Every instance of this host: the running ones, and what ended ones left in the default directories."""
+    """Every instance of this host: the running ones, and what ended ones left in the default directories.
+
+    :raises BadInput: C(log_dir) cannot be a path.
+    """
+    check_paths(log_dir)
     instances: t.Dict[t.Tuple[str, str], Instance] = {}
     for process in processes():
         instance = _of_process(process, log_dir)
@@ -189,6 +196,23 @@ def is_alive(pid: int) -> bool:
     """Whether the process exists and is more than a zombie."""
     fields = _stat_fields(pid)
     return bool(fields) and fields[0] not in ("Z", "X")
+
+
+def check_paths(*paths: t.Optional[str]) -> None:
+    """Refuse what cannot be a path, before a system call trips over it.
+
+    :raises BadInput: naming it.
+    """
+    for path in paths:
+        if path and not _can_be_path(path):
+            raise BadInput(f"{path!r} cannot be a path", reason="bad_path")
+
+
+def _can_be_path(path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _process(pid: int) -> t.Optional[Process]:
@@ -219,8 +243,8 @@ def _options(argv: t.List[str]) -> t.Dict[str, str]:
     words = iter(argv[1:])
     for word in words:
         if word.startswith("--"):
-            name, has_value, value = word[2:].partition("=")
-            letters = _LONG.get(name, "") + (value if has_value else "")
+            name, _sign, value = word[2:].partition("=")
+            letters = _LONG[name] + value if name in _LONG else ""
         else:
             letters = word[1:] if word.startswith("-") else ""
         while letters:
@@ -315,7 +339,9 @@ def _adopt(instance: Instance, pid: int) -> None:
         return
     argv = _argv(pid)
     process = Process(pid, argv, _options(argv), _start_time(pid))
-    if argv and _same_folder(process, instance.socket_dir):
+    # By its folder alone whatever has none of the daemon's options would pass for one in the default directory.
+    ours = bool(argv) and (_looks_like_ckpool(argv) or not {"n", "s"}.isdisjoint(process.options))
+    if ours and _same_folder(process, instance.socket_dir):
         instance.pid_state, instance.mode, instance.start_time = "alive", process.mode, process.start_time
         instance.name = process.name
         _read_config(instance, process)
@@ -358,8 +384,10 @@ def _read_config(instance: Instance, process: Process) -> None:
         instance.problems["config"] = f"{exc}" + (f" ({exc.hint})" if exc.hint else "")
         return
     folder = instance.config.get("logdir")
+    if not isinstance(folder, str) or not folder or not _can_be_path(folder):
+        folder = "logs"
     if instance.log_dir is None:
-        absolute = _resolve(process.pid, folder if isinstance(folder, str) and folder else "logs")
+        absolute = _resolve(process.pid, folder)
         if absolute.startswith("/"):
             instance.log_dir = absolute
 
@@ -391,7 +419,8 @@ def read_file(path: str, limit: int = _MAX_FILE) -> bytes:
             f"not permitted to read {path}: {describe_access(path)}", path, access_hint(path), reason="not_permitted"
         ) from None
     except OSError as exc:
-        raise Unreadable(f"cannot read {path}: {exc.strerror}", path, reason="absent") from None
+        gone = exc.errno in (errno.ENOENT, errno.ENOTDIR)
+        raise Unreadable(f"cannot read {path}: {exc.strerror}", path, reason="absent" if gone else "") from None
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):

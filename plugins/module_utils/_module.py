@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -32,6 +33,10 @@ class PoolModule(AnsibleModule):
     def __init__(self, options: t.Dict[str, t.Any], **kwargs: t.Any) -> None:
         super().__init__(argument_spec=dict(_COMMON, **options), supports_check_mode=True, **kwargs)  # type: ignore[no-untyped-call]
 
+    def add_path_info(self, kwargs: Result) -> Result:
+        """Leave a result as it is: what failed has a path, and Ansible would replace its state by that of the file."""
+        return kwargs
+
     def check_ranges(self, **ranges: t.Tuple[float, float]) -> None:
         """Refuse numbers outside their range, by name.
 
@@ -40,7 +45,7 @@ class PoolModule(AnsibleModule):
         for name, (least, most) in ranges.items():
             value = self.params[name]
             if value is not None and not least <= value <= most:
-                raise BadInput(f"{name} must be from {least:g} to {most:g}, not {value:g}", reason="out_of_range")
+                raise BadInput(f"{name} must be from {least} to {most}, not {value}", reason="out_of_range")
 
     def common(self) -> t.Dict[str, t.Any]:
         """The options that say how to ask, for a Pool."""
@@ -54,6 +59,8 @@ class PoolModule(AnsibleModule):
 
 def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:
     """Do a module's work; what fails says in which phase, where, why, and what to look at next."""
+    # All that is loaded stays until the end, and the interpreter need not look through it for garbage then.
+    gc.freeze()
     try:
         result = work(module)
     except PoolError as exc:

@@ -23,7 +23,7 @@ from . import _health, _instance
 from ._errors import BadInput, PoolError
 from ._health import CHECKS, Thresholds, Verdict, work_age, worst
 from ._instance import SOCKETS, Instance
-from ._records import Json, Observation, PoolStats, Probe, UserStats, integer
+from ._records import Json, Observation, PoolStats, Probe, UserStats, is_deep
 from ._sources import log
 from ._sources.files import FileSource
 from ._sources.socket import SocketSource
@@ -135,10 +135,12 @@ class Pool:
         max_reply: int = MAX_REPLY,
     ) -> t.List[Pool]:
         """Every pool of this host, and those that should be in C(socket_dirs), running or not."""
+        _instance.check_paths(*socket_dirs)
         instances = _instance.discover(log_dir)
-        known = {instance.socket_dir for instance in instances}
+        known = {os.path.realpath(instance.socket_dir) for instance in instances}
         for folder in socket_dirs:
-            if os.path.normpath(os.path.abspath(folder)) not in known:
+            if os.path.realpath(folder) not in known:
+                known.add(os.path.realpath(folder))
                 instances.append(_instance.find(folder, None, log_dir))
         return [cls(instance, source, timeout, max_reply) for instance in instances]
 
@@ -147,7 +149,11 @@ class Pool:
 
         :raises PoolError: the pool answers, but nothing that may be read tells its statistics.
         """
-        return self._ask(self._socket_stats, self._file_stats)
+        answer = self._ask(self._socket_stats, self._file_stats)
+        if is_deep(answer.raw):
+            answer.raw = None
+            answer.problems["raw"] = "the reply is nested too deep to be passed on"
+        return answer
 
     def users(
         self,
@@ -164,11 +170,14 @@ class Pool:
         :arg limit: at most so many.
         :raises BadInput: a name that cannot be a user's.
         """
+        names = None if names is None else list(dict.fromkeys(names))
         for name in names or ():
             check_user_name(name)
-        since = time.time() - active_within if active_within else 0.0
+        since = 0.0 if active_within is None else time.time() - active_within
 
-        def from_sockets(dialect: str, _stats: Json, answer: Answer) -> None:
+        def from_sockets(dialect: str, stats: Json, answer: Answer) -> None:
+            if self._wanted != "auto":
+                self._sockets.stats(dialect, stats)  # another dialect's users would be users without hashrates
             wanted = None if names is None else set(names)
             found = (user for user in self._sockets.users(dialect) if wanted is None or user.user in wanted)
             answer.users = select(found, since, sort_by, limit)
@@ -183,9 +192,9 @@ class Pool:
                 answer.problems["as_of"] = str(exc)
 
         answer = self._ask(from_sockets, from_files)
-        if limit is None and not active_within:
-            present = {user.user for user in answer.users}
-            answer.missing = [name for name in names or () if name not in present]
+        if answer.source and limit is None and active_within is None:
+            known = {user.user for user in answer.users}.union(answer.problems)
+            answer.missing = [name for name in names or () if name not in known]
         return answer
 
     def health(self, options: t.Optional[HealthOptions] = None) -> t.Tuple[Verdict, Observation]:
@@ -315,8 +324,7 @@ class Pool:
                 seen.counts = self._counts("stratifier", seen)
                 seen.now = time.time()
         if seen.probes["connector"].answered:
-            clients = (self._counts("connector", seen) or {}).get("clients")
-            seen.clients = integer(clients, "count") if isinstance(clients, dict) else None
+            seen.clients = _health.count_of(self._counts("connector", seen), "clients")
         asks_bitcoind = "bitcoind" not in options.skip and seen.mode in _health.WORKING_MODES
         if asks_bitcoind and seen.probes["generator"].answered:
             seen.best_block = self._sockets.probe("generator", "getbest")
@@ -335,10 +343,13 @@ class Pool:
             if dialect != "public":
                 self._socket_stats(dialect, seen.counts or {}, answer)
                 answer.source = dialect
-            elif self._wanted in ("auto", "files"):
-                self._fill_from_files(self._file_stats, answer)
         except PoolError as exc:
             seen.problems["stats"] = str(exc)
+        try:
+            if answer.source is None and self._wanted in ("auto", "files"):
+                self._fill_from_files(self._file_stats, answer)
+        except PoolError as exc:
+            seen.problems.setdefault("stats", str(exc))
         seen.problems.update(answer.problems)
         if answer.source:
             seen.stats, seen.stats_source, seen.stats_as_of = answer.stats, answer.source, answer.as_of
@@ -347,7 +358,8 @@ class Pool:
         path = self.instance.log_file
         try:
             if path:
-                seen.log = log.events(path, seen.now, options.log_window, options.log_limit)
+                works = seen.mode in _health.WORKING_MODES
+                seen.log = log.events(path, seen.now, options.log_window, options.log_limit, works)
             else:
                 seen.problems.setdefault("log", self.instance.problems.get("config", "log_dir is not known"))
         except PoolError as exc:
@@ -390,10 +402,13 @@ def check_user_name(name: str) -> None:
     :raises BadInput: the name, and what is wrong with it.
     """
     wrong = next((f"holds {text}" for part, text in _BAD_PARTS if part in name), "")
-    if not name:
-        wrong = "is empty"
-    elif len(name.encode("utf-8", "surrogateescape")) > MAX_USER_BYTES:
-        wrong = f"has more than {MAX_USER_BYTES} bytes"
+    try:
+        if not name:
+            wrong = "is empty"
+        elif len(name.encode("utf-8", "surrogateescape")) > MAX_USER_BYTES:
+            wrong = f"has more than {MAX_USER_BYTES} bytes"
+    except UnicodeEncodeError:
+        wrong = "is not text"
     if wrong:
         raise BadInput(f"user name {name!r} {wrong}", reason="bad_user_name", hint="a user is a payout address or name")
 
@@ -404,15 +419,17 @@ _BAD_PARTS = (("/", "'/'"), ("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carr
 def select(users: t.Iterable[UserStats], since: float, sort_by: str, limit: t.Optional[int]) -> t.List[UserStats]:
     """The users that were active since then, in order, at most so many; holds no more in memory than it returns."""
     active = (user for user in users if not since or (user.last_share or user.updated or 0) >= since)
-    if sort_by == "user":
-        ordered = sorted(active, key=lambda user: user.user)
-        return ordered if limit is None else ordered[:limit]
     import heapq
+
+    def name(user: UserStats) -> str:
+        return user.user
 
     def rank(user: UserStats) -> float:
         value = getattr(user, sort_by)
         return -1.0 if value is None else value
 
+    if sort_by == "user":
+        return sorted(active, key=name) if limit is None else heapq.nsmallest(limit, active, key=name)
     return sorted(active, key=rank, reverse=True) if limit is None else heapq.nlargest(limit, active, key=rank)
 
 

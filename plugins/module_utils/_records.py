@@ -10,6 +10,7 @@ A value that a source does not give is None, never 0.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ._errors import Unparsable
@@ -193,22 +194,32 @@ def number(fields: Json, *names: str) -> Number:
         value = fields.get(name)
         if value is None:
             continue
-        if isinstance(value, (int, float)):
-            return value
         try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise Unparsable(f"{name} is not a number: {value!r}", reason="bad_number") from None
+            found: float = float(value) if isinstance(value, str) else value
+            # Python's JSON knows true, NaN and integers that no float can hold.
+            if isinstance(value, bool) or not math.isfinite(found):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise Unparsable(f"{name} is not a number: {str(value)[:60]!r}", reason="bad_number") from None
+        return found
     return None
 
 
 def integer(fields: Json, *names: str) -> t.Optional[int]:
     """Like C(number), cut to a whole number."""
     value = number(fields, *names)
-    try:
-        return None if value is None else int(value)
-    except (ValueError, OverflowError):
-        raise Unparsable(f"{names[0]} is not a whole number: {value!r}", reason="bad_number") from None
+    return None if value is None else int(value)
+
+
+def is_deep(value: t.Any, most: int = 30) -> bool:
+    """Whether there are more than so many containers in one another: enough of them, and whoever prints it fails."""
+    level = [value]
+    for _depth in range(most):
+        containers = (outer for outer in level if isinstance(outer, (dict, list)))
+        level = [item for outer in containers for item in (outer.values() if isinstance(outer, dict) else outer)]
+        if not level:
+            return False
+    return True
 
 
 def mapping(value: t.Any, what: str) -> Json:

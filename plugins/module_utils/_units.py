@@ -60,6 +60,7 @@ def human_hashrate(rate: t.Optional[float], digits: int = 3) -> str:
 
 
 def _significant(value: float, digits: int) -> str:
+    value = float(f"{value:.{digits}g}")  # 9.996 has as many digits before the point as the 10.0 that it rounds to
     whole = len(str(int(value))) if value >= 1 else 1
     return f"{value:.{max(digits - whole, 0)}f}"
 

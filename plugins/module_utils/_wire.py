@@ -254,8 +254,14 @@ def _read(conn: socket.socket, length: int, deadline: float) -> bytearray:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline. Never 0, which would mean non-blocking."""
-    return max(deadline - time.monotonic(), 0.001)
+    """Seconds until the deadline. Never 0, which would mean non-blocking.
+
+    :raises socket.timeout: it has passed, which a peer that never pauses would otherwise keep us from noticing.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise socket.timeout
+    return left
 
 
 def _short(text: str, most: int = 60) -> str:

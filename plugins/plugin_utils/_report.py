@@ -31,7 +31,7 @@ def rows_of(host: str, result: t.Mapping[str, t.Any]) -> t.List[Row]:
 
 
 def _without(host: str, state: str, why: str) -> Row:
-    empty: Row = dict.fromkeys(("instance", "hashrate", "users", "workers", "work_age"))
+    empty: Row = dict.fromkeys(("instance", "socket_dir", "hashrate", "users", "workers", "work_age"))
     why = " ".join(why.split())
     return {"host": host, **empty, "state": state, "status": "critical", "wrong": [why], "checks": []}
 
@@ -118,7 +118,7 @@ def junit(rows: t.Sequence[Row], fail_on: str) -> str:
 
 
 def _suite(root: ET.Element, row: Row, fail_on: str) -> None:
-    suite = ET.SubElement(root, "testsuite", name=f"{row['host']}.{row['instance'] or 'pool'}")
+    suite = ET.SubElement(root, "testsuite", name=_xml_text(f"{row['host']}.{row['instance'] or 'pool'}"))
     checks = row["checks"] or [
         {
             "name": "reachable",
@@ -132,7 +132,8 @@ def _suite(root: ET.Element, row: Row, fail_on: str) -> None:
     for check in checks:
         case = ET.SubElement(suite, "testcase", classname=suite.get("name", ""), name=check["name"])
         if check["status"] in bad:
-            failure = ET.SubElement(case, "failure", type=check["reason"], message=_xml_text(check["summary"]))
+            reason, message = _xml_text(check["reason"]), _xml_text(check["summary"])
+            failure = ET.SubElement(case, "failure", type=reason, message=message)
             failure.text = _xml_text(check["hint"])
         elif check["status"] == "skipped":
             ET.SubElement(case, "skipped", message=_xml_text(check["summary"]))

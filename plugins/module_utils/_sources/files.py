@@ -28,8 +28,12 @@ from .._records import (
     number,
 )
 
+_STATUS_LINES = 3
+_MOST_LINES = 10  #: of pool.status that are looked at
 _REWRITE_SECONDS = 0.05
+_PATIENCE = 20  #: how many broken files are read a second time
 _PERMANENT = ("absent", "not_permitted", "not_a_file", "too_large")
+_Result = t.TypeVar("_Result")
 
 
 class FileSource:
@@ -42,6 +46,7 @@ class FileSource:
         self._log_dir = log_dir
         #: file name to why it, or a line of it, could not be used
         self.problems: t.Dict[str, str] = {}
+        self._patience = _PATIENCE
 
     def stats(self) -> t.Tuple[PoolStats, t.Optional[int], t.List[Json]]:
         """The pool's statistics, when they were written (epoch seconds), and the objects as they stand there.
@@ -50,7 +55,12 @@ class FileSource:
         :raises Unparsable: nothing in it can be used.
         """
         path = os.path.join(self._log_dir, "pool", "pool.status")
-        rows = _twice(lambda: self._status_rows(path))
+        rows = self._status_rows(path)
+        if len(rows) < _STATUS_LINES:
+            time.sleep(_REWRITE_SECONDS)
+            rows = self._status_rows(path)
+        if not rows:
+            raise Unparsable(f"no status in {self.problems['pool.status']}", path, "does the disk have room?")
         fields: Json = {}
         for row in rows:
             fields.update(row)
@@ -59,19 +69,17 @@ class FileSource:
     def _status_rows(self, path: str) -> t.List[Json]:
         """The lines of pool.status that are whole; the others are named in C(problems)."""
         rows, broken = [], []
-        for count, line in enumerate(read_file(path).splitlines(), 1):
+        for count, line in enumerate(read_file(path).splitlines()[:_MOST_LINES], 1):
             try:
                 rows.append(_parse(line, path))
             except Unparsable as exc:
                 broken.append(f"line {count}: {exc}")
-        if len(rows) < 3:
+        if len(rows) < _STATUS_LINES:
             if not broken:
-                broken.append(f"{len(rows)} lines instead of 3: caught half written")
-            self.problems["pool.status"] = f"{path}: {'; '.join(broken)}"
+                broken.append(f"{len(rows)} lines instead of {_STATUS_LINES}: caught half written")
+            self.problems["pool.status"] = f"{path}: {'; '.join(broken[:_STATUS_LINES])}"
         else:
             self.problems.pop("pool.status", None)
-        if not rows:
-            raise Unparsable(f"{path} holds no status: {'; '.join(broken)}", path, "does the disk have room?")
         return rows
 
     def users(self, names: t.Optional[t.Sequence[str]], active_since: float = 0.0) -> t.Iterator[UserStats]:
@@ -130,18 +138,35 @@ class FileSource:
             if wanted is not None and user not in wanted:
                 continue
             row = self._row(os.path.join(folder, worker))
-            if row is not None:
-                found.setdefault(user, []).append(_worker(user, dict(row, workername=worker)))
+            try:
+                if row is not None:
+                    found.setdefault(user, []).append(_worker(user, dict(row, workername=worker)))
+            except PoolError as exc:
+                self.problems[worker] = str(exc)
+        for workers in found.values():
+            workers.sort(key=lambda worker: worker.worker)  # a folder has no order of its own
         return found
 
     def _row(self, path: str) -> t.Optional[Json]:
         """One user's or worker's file; None where it is absent or broken, the latter named in C(problems)."""
         try:
-            return _twice(lambda: _parse(read_file(path), path))
+            return self._twice(lambda: _parse(read_file(path), path))
         except PoolError as exc:
             if exc.reason != "absent":
                 self.problems[os.path.basename(path)] = str(exc)
             return None
+
+    def _twice(self, read: t.Callable[[], _Result]) -> _Result:
+        """Read, and once more a moment later if what was read was broken: it may just be being rewritten."""
+        try:
+            return read()
+        except PoolError as exc:
+            # A full disk leaves thousands of empty files: do not wait for each of them.
+            if exc.reason in _PERMANENT or self._patience <= 0:
+                raise
+        self._patience -= 1
+        time.sleep(_REWRITE_SECONDS)
+        return read()
 
 
 def status_stats(fields: Json) -> PoolStats:
@@ -199,17 +224,3 @@ def _parse(data: bytes, path: str) -> Json:
         return mapping(json.loads(data), path)
     except (ValueError, RecursionError) as exc:
         raise Unparsable(f"{path} is not whole JSON: {exc}", path, reason="half_written") from None
-
-
-_Result = t.TypeVar("_Result")
-
-
-def _twice(read: t.Callable[[], _Result]) -> _Result:
-    """Read, and once more a moment later if what was read was broken: it may just be being rewritten."""
-    try:
-        return read()
-    except PoolError as exc:
-        if exc.reason in _PERMANENT:
-            raise
-    time.sleep(_REWRITE_SECONDS)
-    return read()

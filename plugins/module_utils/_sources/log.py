@@ -15,6 +15,7 @@ from .._records import LogEvents
 
 _STAMP = len("[2026-11-22 22:09:25.734]")
 _PIECE = 1024 * 1024
+_OVERLAP = 512  #: bytes by which pieces overlap, so that no line that is looked for is cut in two
 _LAST_LINES = 5
 _STORED = b"Stored local workbase"
 _DOWN = b"CRITICAL: No bitcoinds active!"
@@ -60,7 +61,7 @@ def events(path: str, now: float, window: float, limit: int = _PIECE, wants_work
         tail = _pread(handle, start, end)
         _scan(tail, found, now - window)
         if found.stored_workbase is None and wants_work:
-            found.stored_workbase = _earlier(handle, start, max(end - limit, 0))
+            found.stored_workbase = _earlier(handle, min(start + _OVERLAP, end), max(end - limit, 0))
     except OSError as exc:
         raise Unreadable(f"cannot read {path}: {exc.strerror}", path) from None
     finally:
@@ -91,8 +92,11 @@ def stamp(line: bytes) -> t.Optional[float]:
             return None
         day = (int(text[:4]), int(text[5:7]), int(text[8:10]))
         clock = (int(text[11:13]), int(text[14:16]), int(text[17:19]))
-        # -1: let the host say whether that was summer time
-        return time.mktime((*day, *clock, 0, 0, -1)) + float("0" + text[19:23])
+        when = time.mktime((*day, *clock, 0, 0, 0))
+        if time.localtime(when).tm_isdst:
+            # It was summer time. (Of the hour that autumn repeats, the later one: nothing looks older than it is.)
+            when = time.mktime((*day, *clock, 0, 0, -1))
+        return when + float("0" + text[19:23])
     except (ValueError, IndexError, OverflowError):
         return None
 
@@ -157,8 +161,7 @@ def _earlier(handle: int, end: int, floor: int) -> t.Optional[float]:
     """The last piece of work before a place in the log, down to a floor."""
     while end > floor:
         start = max(end - _PIECE, floor)
-        # Pieces overlap by a line's length at most, so that no mark is cut in two.
-        when = _last(_pread(handle, max(start - 512, floor), end), _STORED)[0]
+        when = _last(_pread(handle, max(start - _OVERLAP, floor), end), _STORED)[0]
         if when is not None:
             return when
         end = start

@@ -100,9 +100,9 @@ class SocketSource:
         by_name = {user.user: user for user in users}
         make_worker = _MAKERS[dialect][1]
         for row in _rows(self._listing("workers") if by_name else {"workers": []}, "workers"):
-            if row.get("user") in by_name:
-                worker = make_worker(row)
-                by_name[worker.user].workers.append(worker)
+            user = by_name.get(str(row.get("user", "")))
+            if user is not None:
+                user.workers.append(make_worker(row))
 
     def _listing(self, message: str) -> Json:
         try:

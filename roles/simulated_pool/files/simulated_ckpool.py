@@ -56,7 +56,7 @@ DIALECTS = ("public", "api", "guide")
 FAULT_SOCKETS: dict[str, tuple[str, ...]] = {
     "listener_dead": ("listener",),
     "starting": ("stratifier", "generator"),
-    "bitcoind_down": ("stratifier", "generator"),
+    "bitcoind_down": ("generator",),  # as seen on a running daemon; one that never had a bitcoind is "starting"
 }
 FAULTS = (
     "down", "refused", "hung", "starting", "slow", "half_reply", "oversized", "garbage", "no_reply", "no_permission",

@@ -306,7 +306,16 @@ def test_passthrough_has_no_statistics(simulate: Simulate) -> None:
 # Faults
 
 
-@pytest.mark.parametrize("fault", ["hung", "starting", "bitcoind_down"])
+def test_bitcoind_down_silences_the_generator_only(simulate: Simulate) -> None:
+    pool = simulate(faults=["bitcoind_down"])
+    assert pool.ask("generator", "ping", SHORT) == LEFT_OPEN
+    assert pool.ask("stratifier", "ping", SHORT) == b"pong"
+    assert "CRITICAL: No bitcoinds active!" in pool.log()
+    pool.change(faults=[])
+    assert pool.ask("generator", "ping") == b"pong"
+
+
+@pytest.mark.parametrize("fault", ["hung", "starting"])
 def test_silence(fault: str, simulate: Simulate) -> None:
     pool = simulate(faults=[fault])
     assert pool.ask("stratifier", "ping", SHORT) == LEFT_OPEN

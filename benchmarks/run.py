@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure what the collection costs against what it replaces, in ratios of one run on one machine.
+
+    benchmarks/run.py [--rounds N] [--only WORD] [--strict]
+
+Everything is measured in turns, on this machine, against simulated pools; medians are shown. With --strict, the exit
+status is 1 if a bound is not met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import tools
+from benchmarks.tools import HERE, ROOT, CannotMeasure, Figure, in_turns, megabytes, playbook, seconds, subject
+
+HOSTS = 24
+GUIDE_HOSTS = 8
+FILES, ACTIVE = 100_000, 1_000
+MEBI = 2**20
+_INSIDE = "CKPOOL_FLEET_BENCH_INSIDE"
+_NAMESPACE = ["--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+def alone() -> None:
+    """Start again in a process namespace of our own, where this machine has them.
+
+    The health check judges every ckpool of its host, and here all hosts are this machine. One simulated pool serves all
+    of them, so each host finds one, as it would in a fleet; others that happen to run here would spoil that.
+    """
+    unshare = shutil.which("unshare")
+    if os.environ.get(_INSIDE) or not unshare:
+        return
+    for user in ([], ["--user", "--map-root-user"]):
+        command = [unshare, *user, *_NAMESPACE]
+        if subprocess.run([*command, "true"], capture_output=True, check=False, timeout=10).returncode == 0:
+            os.environ[_INSIDE] = "yes"
+            os.execv(unshare, [*command, sys.executable, *sys.argv])
+
+
+def health_of_a_fleet(folder: Path, rounds: int) -> Iterator[Figure]:
+    """The playbook as shipped, table and all, against the least that Ansible can do to the same hosts."""
+    inventory = tools.local_hosts(folder, HOSTS)
+    check, report = ROOT / "playbooks" / "health_check.yml", folder / "report.json"
+    with tools.simulated_pool(folder / "pool"):
+        playbook(HERE / "playbooks" / "ping.yml", inventory)
+        playbook(check, inventory, health_check_json_file=str(report))
+        states = [row["state"] for row in json.loads(report.read_text(encoding="utf-8"))["fleet"]]
+        if states != ["ok"] * HOSTS:
+            raise CannotMeasure(f"every host should see one pool that is well, and they see {', '.join(states)}")
+        books = {"check": check, "task": HERE / "playbooks" / "one_task.yml", "ping": HERE / "playbooks" / "ping.yml"}
+        busy: dict[str, list[float]] = {name: [] for name in books}
+
+        def wall(name: str) -> float:
+            ran = playbook(books[name], inventory)
+            busy[name].append(ran.busy)
+            return ran.seconds
+
+        ours, task, ping = in_turns(rounds, lambda: wall("check"), lambda: wall("task"), lambda: wall("ping"))
+    what = f"health check of {HOSTS} hosts / ping of them"
+    yield Figure(what, seconds(ours), seconds(ping), ours / ping, most=1.1)
+    yield Figure("- its one task alone / ping", seconds(task), seconds(ping), task / ping)
+    ours, ping = (statistics.median(busy[name]) for name in ("check", "ping"))
+    yield Figure("- processor time, which a busy machine spoils less", seconds(ours), seconds(ping), ours / ping)
+
+
+def the_guides_way(folder: Path, rounds: int) -> Iterator[Figure]:
+    """The facts of the health check, a command a question, against one task of ours."""
+    inventory = tools.local_hosts(folder, GUIDE_HOSTS)
+    with tools.simulated_pool(folder / "pool", dialect="guide") as pool:
+        places = {
+            "bench_socket_dir": str(pool.sockets),
+            "bench_log_dir": str(pool.logs),
+            # Without site and the user's settings, so that it starts nearly as fast as a program in C.
+            "bench_ckpmsg": [sys.executable, "-I", "-S", str(HERE / "ckpmsg.py")],
+        }
+        guide, ours = in_turns(
+            rounds,
+            lambda: playbook(HERE / "playbooks" / "guide.yml", inventory, **places).seconds,
+            lambda: playbook(HERE / "playbooks" / "one_task.yml", inventory).seconds,
+        )
+    what = f"facts of {GUIDE_HOSTS} pools, a command a question / ours"
+    yield Figure(what, seconds(ours), seconds(guide), guide / ours, least=4)
+
+
+def many_users(folder: Path, rounds: int) -> Iterator[Figure]:
+    """The most active users among the files of all who ever came."""
+    with tools.simulated_pool(folder / "pool", users=0) as pool:
+        make_users(pool.logs / "users")
+        options = {"socket_dir": str(pool.sockets), "active_within": "1h", "sort_by": "hashrate1m", "limit": 5}
+        arguments = folder / "arguments.json"
+        arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}), encoding="utf-8")
+        module = [sys.executable, "-m", "ansible_collections.ckpool.fleet.plugins.modules.ckpool_user_info"]
+        env = dict(os.environ, PYTHONPATH=str(ROOT / ".collections"))
+        peaks = []
+
+        def whole_module() -> float:
+            ran = tools.run([*module, str(arguments)], env)
+            if len(json.loads(ran.output)["users"]) != 5:
+                raise CannotMeasure(f"ckpool_user_info did not find the users: {ran.output[:500]}")
+            peaks.append(ran.peak)
+            return ran.seconds
+
+        ours, bare, whole = in_turns(
+            rounds,
+            lambda: subject("users", pool.sockets)[0],
+            lambda: subject("scan", pool.logs / "users", ACTIVE)[0],
+            whole_module,
+        )
+    what = f"top 5 of {ACTIVE} active among {FILES} users / scandir, stat, parse"
+    yield Figure(what, seconds(ours), seconds(bare), ours / bare, most=3)
+    yield Figure("- the whole module's process / the same", seconds(whole), seconds(bare), whole / bare)
+    yield Figure("- its peak memory / 100 MB", megabytes(max(peaks)), "100 MB", max(peaks) / 100e6, most=1)
+
+
+def make_users(folder: Path) -> None:
+    """The files of users in the layout of 2025; those who are not active came last a month ago."""
+    folder.mkdir(exist_ok=True)
+    now = int(time.time())
+    for number in range(FILES):
+        last = now - number % 600 if number % (FILES // ACTIVE) == 0 else now - 30 * 86400
+        rates = {f"hashrate{window}": f"{number % 997 + 1}M" for window in ("1m", "5m", "1hr", "1d", "7d")}
+        fields = {**rates, "lastshare": last, "shares": number, "bestshare": number / 7, "bestever": number}
+        workers = [{"workername": f"1{number:033d}.rig{index}", **fields} for index in range(2)]
+        user = {**fields, "workers": 2, "authorised": last - 3600, "worker": workers}
+        path = folder / f"1{number:033d}"
+        path.write_text(json.dumps(user, indent=1) + "\n", encoding="utf-8")
+        os.utime(path, (last, last))
+
+
+def a_large_reply(folder: Path, rounds: int) -> Iterator[Figure]:
+    """A listing of 100 MB: memory, and whether twice as much takes twice as long."""
+    peaks: list[int] = []
+    with ExitStack() as stack:
+        quarter, half, full = (
+            stack.enter_context(large_listing(folder / str(size), size * 1_000_000)) for size in (25, 50, 100)
+        )
+
+        def ask(sockets: Path) -> float:
+            passed, ran = subject("reply", sockets)
+            peaks.append(ran.peak)
+            return passed
+
+        times = in_turns(rounds, lambda: ask(quarter), lambda: ask(half), lambda: ask(full))
+    memory = Figure("peak memory of a reply of 100 MB / its size", megabytes(max(peaks)), "100 MB", max(peaks) / 100e6)
+    memory.most = 8
+    yield memory
+    for large, small, name in ((2, 1, "100 MB / of 50 MB"), (1, 0, "50 MB / of 25 MB")):
+        yield Figure(
+            f"- time of {name}", seconds(times[large]), seconds(times[small]), times[large] / times[small], most=2.6
+        )
+
+
+@contextmanager
+def large_listing(folder: Path, size: int) -> Iterator[Path]:
+    """A server of a listing of that size, as long as the block runs: its socket directory."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "benchmarks.subjects", "serve", str(folder), str(size)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 15
+            while not (folder / "stratifier").exists():
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise CannotMeasure("the server of the large listing does not start")
+                time.sleep(0.05)
+            yield folder
+        finally:
+            process.kill()
+
+
+SECTIONS: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
+    "fleet": health_of_a_fleet,
+    "guide": the_guides_way,
+    "users": many_users,
+    "reply": a_large_reply,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default: 5)")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="only this part; may be repeated")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a bound is not met")
+    given = parser.parse_args()
+    alone()
+    figures: list[Figure] = []
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
+        for name in given.only or SECTIONS:
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            place = Path(folder, name)
+            place.mkdir()
+            try:
+                figures.extend(SECTIONS[name](place, given.rounds))
+            except CannotMeasure as error:
+                failures.append(f"{name}: not measured: {error}")
+    print(tools.table(figures), *failures, sep="\n", flush=True)
+    return int(given.strict and (bool(failures) or not all(figure.met for figure in figures)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
