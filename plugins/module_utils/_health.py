@@ -15,6 +15,7 @@ from ._records import Json, LogEvents, Number, Observation, Probe
 from ._units import human_hashrate
 
 OK, WARN, CRITICAL, SKIPPED = "ok", "warn", "critical", "skipped"
+_STATUSES = (OK, WARN, CRITICAL)
 #: how bad a state is, the best first; also the order in which several instances are summed up
 STATES = ("ok", "starting", "degraded", "unknown", "hung", "down")
 _NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")
@@ -406,14 +407,28 @@ def _disk(seen: Observation, limits: Thresholds, state: str) -> Check:
     return check
 
 
+def _threads(seen: Observation, limits: Thresholds, state: str) -> Check:
+    """A thread that ended leaves a daemon that answers on all its sockets, and serves no miner."""
+    log = seen.log
+    if log is None:
+        return _skipped("threads", "no_log", seen.problems.get("log", "no log"))
+    if log.fatal is None or (seen.process_age is not None and seen.now - log.fatal > seen.process_age + 1):
+        return Check("threads", OK, None, "no thread has ended in this run", summary="no thread has ended")
+    hint = "it may answer and yet serve no miner: restart it, and see whether it was stopped or ran out of something"
+    return Check("threads", CRITICAL, log.fatal_line, "no thread has ended in this run", "thread_ended", hint,
+                 "a thread of it has ended")  # fmt: skip
+
+
 def _log_errors(seen: Observation, limits: Thresholds, state: str) -> Check:
     log = seen.log
     if log is None:
         return _skipped("log_errors", "no_log", seen.problems.get("log", "no log"))
     count = sum(log.errors.values())
+    # How a lost bitcoind fills the log is for the check of bitcoind to judge; here it only stays visible for a while.
+    grave = count - log.errors.get("no_bitcoind", 0)
     check = Check("log_errors", OK, dict(log.errors), "no recent errors", summary="no recent errors in the log")
     if count:
-        check.status = CRITICAL if count >= limits.log_errors_critical else WARN
+        check.status = CRITICAL if grave >= limits.log_errors_critical else WARN
         check.reason = max(log.errors, key=lambda reason: log.errors[reason])
         check.summary = f"{count} recent errors in the log"
         check.hint = f"the last: {log.error_line}"
@@ -457,6 +472,7 @@ _Maker = t.Callable[[Observation, Thresholds, str], Check]
 CHECKS: t.Dict[str, _Maker] = {
     "process": _process,
     "ready": _ready,
+    "threads": _threads,
     "bitcoind": _bitcoind,
     "work_age": _work_age,
     "work_moves": _work_moves,
@@ -479,7 +495,7 @@ CHECKS: t.Dict[str, _Maker] = {
 
 def worst(verdicts: t.Sequence[Verdict]) -> int:
     """Which of several instances is the sickest: its index."""
-    rank = [(STATES.index(verdict.state), verdict.status == CRITICAL) for verdict in verdicts]
+    rank = [(_STATUSES.index(verdict.status), STATES.index(verdict.state)) for verdict in verdicts]
     return rank.index(max(rank))
 
 

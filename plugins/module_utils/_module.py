@@ -43,9 +43,7 @@ class PoolModule(AnsibleModule):
         :raises BadInput: naming the option.
         """
         for name, (least, most) in ranges.items():
-            value = self.params[name]
-            if value is not None and not least <= value <= most:
-                raise BadInput(f"{name} must be from {least} to {most}, not {value}", reason="out_of_range")
+            check_range(name, self.params[name], least, most)
 
     def common(self) -> t.Dict[str, t.Any]:
         """The options that say how to ask, for a Pool."""
@@ -55,6 +53,15 @@ class PoolModule(AnsibleModule):
     def pool(self) -> Pool:
         """The one pool that the options mean."""
         return Pool.find(self.params["socket_dir"], self.params["name"], **self.common())
+
+
+def check_range(name: str, value: t.Any, least: float, most: float) -> None:
+    """Refuse a number outside a range, both ends included. What is no number is for the argument spec to judge.
+
+    :raises BadInput: naming the option.
+    """
+    if isinstance(value, (int, float)) and not least <= value <= most:
+        raise BadInput(f"{name} must be from {least} to {most}, not {value}", reason="out_of_range")
 
 
 def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:

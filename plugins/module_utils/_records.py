@@ -130,6 +130,8 @@ class LogEvents:
     failed_over: t.Optional[float] = None
     failed_over_to: str = ""
     network_difficulty: Number = None
+    fatal: t.Optional[float] = None
+    fatal_line: str = ""
     errors: t.Dict[str, int] = dataclasses.field(default_factory=dict)
     error_line: str = ""
     last_lines: t.List[str] = dataclasses.field(default_factory=list)

@@ -53,7 +53,7 @@ options:
     type: list
     elements: str
     choices:
-      [process, ready, bitcoind, work_age, work_moves, statistics, socket_listener, socket_stratifier,
+      [process, ready, threads, bitcoind, work_age, work_moves, statistics, socket_listener, socket_stratifier,
       socket_connector, socket_generator, hashrate, hashrate_drop, users, workers, reject_ratio, open_files, disk,
       log_errors, leftovers]
     default: []
@@ -63,107 +63,114 @@ options:
       - For a daemon whose log level hides its work. Choose more than its C(update_interval).
     type: float
     default: 0.0
-  log_window:
-    description:
-      - Seconds within which an error in the log counts as recent.
-    type: float
-    default: 600.0
   log_limit:
     description:
       - Bytes from the end of the log that may be read.
     type: int
     default: 16777216
-  latency_warning:
+  thresholds:
     description:
-      - Seconds that a socket may take to answer.
-    type: float
-    default: 1.0
-  start_grace:
-    description:
-      - Seconds after its start within which a pool may be without work.
-    type: float
-    default: 120.0
-  work_age_warning:
-    description:
-      - Seconds that the last piece of work may be old. By default three times the C(update_interval) of the daemon's
-        configuration and 5 seconds.
-    type: float
-  work_age_critical:
-    description:
-      - The same, from which on it is critical. By default ten times C(update_interval) and 5 seconds.
-    type: float
-  statistics_age_warning:
-    description:
-      - Seconds that the statistics may be old. The daemon writes them each minute.
-    type: float
-    default: 150.0
-  statistics_age_critical:
-    description:
-      - The same, from which on it is critical.
-    type: float
-    default: 600.0
-  hashrate_min:
-    description:
-      - Least hashrate over 5 minutes. A number in H/s, or a text such as V(1.5P). Not asked for by default.
-    type: str
-  hashrate_drop_warning:
-    description:
-      - Percent by which the hashrate over 5 minutes may lie under that over 1 hour.
-    type: float
-    default: 50.0
-  hashrate_drop_critical:
-    description:
-      - The same, from which on it is critical.
-    type: float
-    default: 90.0
-  users_min:
-    description:
-      - Least number of users. Not asked for by default.
-    type: int
-  workers_min:
-    description:
-      - Least number of workers. Not asked for by default.
-    type: int
-  reject_ratio_warning:
-    description:
-      - Percent of the shares that may have been rejected.
-    type: float
-    default: 5.0
-  reject_ratio_critical:
-    description:
-      - The same, from which on it is critical.
-    type: float
-    default: 25.0
-  open_files_warning:
-    description:
-      - Percent of the process's limit of open files that may be in use.
-    type: float
-    default: 80.0
-  open_files_critical:
-    description:
-      - The same, from which on it is critical.
-    type: float
-    default: 95.0
-  open_files_spare:
-    description:
-      - How many files may be open beyond one for each client.
-    type: int
-    default: 500
-  disk_free_warning:
-    description:
-      - Percent of the log directory's disk that should be free.
-    type: float
-    default: 10.0
-  disk_free_critical:
-    description:
-      - The same, under which it is critical.
-    type: float
-    default: 3.0
-  log_errors_critical:
-    description:
-      - How many recent errors in the log are critical. One is a warning.
-    type: int
-    default: 100
+      - What still counts as well.
+    type: dict
+    default: {}
+    suboptions:
+      latency_warning:
+        description:
+          - Seconds that a socket may take to answer.
+        type: float
+        default: 1.0
+      start_grace:
+        description:
+          - Seconds after its start within which a pool may be without work.
+        type: float
+        default: 120.0
+      work_age_warning:
+        description:
+          - Seconds that the last piece of work may be old. By default three times the C(update_interval) of the
+            daemon's configuration and 5 seconds.
+        type: float
+      work_age_critical:
+        description:
+          - The same, from which on it is critical. By default ten times C(update_interval) and 5 seconds.
+        type: float
+      statistics_age_warning:
+        description:
+          - Seconds that the statistics may be old. The daemon writes them each minute.
+        type: float
+        default: 150.0
+      statistics_age_critical:
+        description:
+          - The same, from which on it is critical.
+        type: float
+        default: 600.0
+      hashrate_min:
+        description:
+          - Least hashrate over 5 minutes. A number in H/s, or a text such as V(1.5P). Not asked for by default.
+        type: str
+      hashrate_drop_warning:
+        description:
+          - Percent by which the hashrate over 5 minutes may lie under that over 1 hour.
+        type: float
+        default: 50.0
+      hashrate_drop_critical:
+        description:
+          - The same, from which on it is critical.
+        type: float
+        default: 90.0
+      users_min:
+        description:
+          - Least number of users. Not asked for by default.
+        type: int
+      workers_min:
+        description:
+          - Least number of workers. Not asked for by default.
+        type: int
+      reject_ratio_warning:
+        description:
+          - Percent of the shares that may have been rejected.
+        type: float
+        default: 5.0
+      reject_ratio_critical:
+        description:
+          - The same, from which on it is critical.
+        type: float
+        default: 25.0
+      open_files_warning:
+        description:
+          - Percent of the process's limit of open files that may be in use.
+        type: float
+        default: 80.0
+      open_files_critical:
+        description:
+          - The same, from which on it is critical.
+        type: float
+        default: 95.0
+      open_files_spare:
+        description:
+          - How many files may be open beyond one for each client.
+        type: int
+        default: 500
+      disk_free_warning:
+        description:
+          - Percent of the log directory's disk that should be free.
+        type: float
+        default: 10.0
+      disk_free_critical:
+        description:
+          - The same, under which it is critical.
+        type: float
+        default: 3.0
+      log_errors_critical:
+        description:
+          - How many recent errors in the log are critical. One is a warning. That no bitcoind answers does not count
+            here.
+        type: int
+        default: 100
+      log_window:
+        description:
+          - Seconds within which an error in the log counts as recent.
+        type: float
+        default: 600.0
 seealso:
   - module: ckpool.fleet.ckpool_stats
   - module: ckpool.fleet.ckpool_health_report
@@ -183,9 +190,10 @@ EXAMPLES = r"""
   ckpool.fleet.ckpool_health_info:
     all_instances: true
     socket_dirs: [/run/ckpool/solo]
-    hashrate_min: 1.5P
-    workers_min: 10
     skip_checks: [disk]
+    thresholds:
+      hashrate_min: 1.5P
+      workers_min: 10
 
 - name: Watch the work of a daemon that logs only errors
   ckpool.fleet.ckpool_health_info:
@@ -396,7 +404,14 @@ import dataclasses
 import typing as t
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput
-from ansible_collections.ckpool.fleet.plugins.module_utils._module import DOWN_STATES, PoolModule, Result, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
+    DOWN_STATES,
+    PoolModule,
+    Result,
+    check_range,
+    describe,
+    run,
+)
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import (
     CHECKS,
     HealthOptions,
@@ -492,21 +507,14 @@ def sentence(verdict: Verdict, seen: Observation, name: str) -> str:
 def health_options(module: PoolModule) -> HealthOptions:
     """How to judge, from the module's options."""
     options = module.params
-    percents = {name: (0.0, 100.0) for name in options if name.startswith(_PERCENT)}
-    seconds = {name: (0.0, 1e9) for name in options if "_age_" in name or name in ("latency_warning", "start_grace")}
-    counts = dict.fromkeys(("users_min", "workers_min", "open_files_spare", "log_errors_critical"), (0, 2**31))
-    module.check_ranges(
-        sample_seconds=(0, 600), log_window=(0, 1e9), log_limit=(0, 2**40), **percents, **seconds, **counts
-    )
-    limits = {field.name: options[field.name] for field in dataclasses.fields(Thresholds)}
-    if limits["hashrate_min"] is not None:
-        limits["hashrate_min"] = parse_hashrate(limits["hashrate_min"])
+    module.check_ranges(sample_seconds=(0, 600), log_limit=(0, 2**40))
+    limits = dict(options["thresholds"])
+    for name, value in limits.items():
+        check_range(f"thresholds.{name}", value, 0, 100 if name.startswith(_PERCENT) else 1e9)
+    log_window = limits.pop("log_window")
+    limits["hashrate_min"] = parse_hashrate(limits["hashrate_min"])
     return HealthOptions(
-        Thresholds(**limits),
-        options["sample_seconds"],
-        options["log_window"],
-        options["log_limit"],
-        options["skip_checks"],
+        Thresholds(**limits), options["sample_seconds"], log_window, options["log_limit"], options["skip_checks"]
     )
 
 
@@ -516,7 +524,7 @@ _TYPES = {"hashrate_min": "str", "users_min": "int", "workers_min": "int"}
 
 
 def _threshold_options() -> t.Dict[str, t.Any]:
-    options: t.Dict[str, t.Any] = {}
+    options: t.Dict[str, t.Any] = {"log_window": {"type": "float", "default": 600.0}}
     for field in dataclasses.fields(Thresholds):
         kind = _TYPES.get(field.name, "int" if isinstance(field.default, int) else "float")
         options[field.name] = {"type": kind} if field.default is None else {"type": kind, "default": field.default}
@@ -532,9 +540,8 @@ def main() -> None:
         "warn_on": {"type": "str", "default": "never", "choices": list(_STATUSES)},
         "skip_checks": {"type": "list", "elements": "str", "default": [], "choices": list(CHECKS)},
         "sample_seconds": {"type": "float", "default": 0.0},
-        "log_window": {"type": "float", "default": 600.0},
         "log_limit": {"type": "int", "default": 16777216},
-        **_threshold_options(),
+        "thresholds": {"type": "dict", "default": {}, "options": _threshold_options(), "apply_defaults": True},
     }
     run(PoolModule(options), read)
 

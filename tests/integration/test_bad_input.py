@@ -39,10 +39,10 @@ BAD_VALUES: list[tuple[str, Json, str]] = [
     ("ckpool_user_info", {"sort_by": "beauty"}, "sort_by"),
     ("ckpool_user_info", {"active_within": "a while"}, "not a duration"),
     ("ckpool_health_info", {"skip_checks": ["all"]}, "skip_checks"),
-    ("ckpool_health_info", {"hashrate_min": "much"}, "not a hashrate"),
-    ("ckpool_health_info", {"reject_ratio_warning": 101}, "reject_ratio_warning must be from"),
+    ("ckpool_health_info", {"thresholds": {"hashrate_min": "much"}}, "not a hashrate"),
+    ("ckpool_health_info", {"thresholds": {"reject_ratio_warning": 101}}, "reject_ratio_warning must be from"),
     ("ckpool_health_info", {"sample_seconds": 601}, "sample_seconds must be from"),
-    ("ckpool_health_info", {"users_min": -1}, "users_min must be from"),
+    ("ckpool_health_info", {"thresholds": {"users_min": -1}}, "users_min must be from"),
     ("ckpool_health_info", {"socket_dirs": ["/x"]}, "socket_dirs"),
 ]
 

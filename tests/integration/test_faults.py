@@ -71,7 +71,7 @@ FAULTS: dict[str, Expected] = {
     ),
     "hung stratifier": Expected(
         {"fault": "hung", "sockets": ["stratifier"]}, "hung", {"ready": ("critical", "hung"), **silent("stratifier")},
-        options={"start_grace": 0},
+        options={"thresholds": {"start_grace": 0}},
     ),
     "hung connector": Expected(
         {"fault": "hung", "sockets": ["connector"]}, "degraded", silent("connector"), reached="ok",
@@ -95,11 +95,11 @@ FAULTS: dict[str, Expected] = {
     "slow": Expected(
         {"fault": "slow", "delay": 0.3}, "degraded",
         {f"socket_{name}": ("warn", "slow") for name in ("listener", "stratifier", "connector", "generator")},
-        reached="ok", options={"latency_warning": 0.2},
+        reached="ok", options={"thresholds": {"latency_warning": 0.2}},
     ),
     "slow listener": Expected(
         {"fault": "slow", "delay": 0.3, "sockets": ["listener"]}, "degraded", {"socket_listener": ("warn", "slow")},
-        reached="ok", options={"latency_warning": 0.2},
+        reached="ok", options={"thresholds": {"latency_warning": 0.2}},
     ),
     "half_reply": Expected(
         {"fault": "half_reply", "sockets": ["connector"]}, "degraded", {"socket_connector": ("critical", "half_reply")},
@@ -278,7 +278,7 @@ SILENT = ("listener", "stratifier", "connector", "generator")
 
 def test_a_pool_that_never_got_work(ansible: Ansible, sick: dict[str, Simulated]) -> None:
     where = {"socket_dir": str(sick["starting"].socket_dir), "timeout": TIMEOUT}
-    result = ansible.module("ckpool_health_info", **where, start_grace=0.01)
+    result = ansible.module("ckpool_health_info", **where, thresholds={"start_grace": 0.01})
     assert result["health"]["state"] == "starting"
     assert failing(result["health"])["ready"] == ("critical", "starting_too_long")
 
@@ -304,9 +304,9 @@ def test_work_that_becomes_stale(ansible: Ansible, simulate: Callable[..., Simul
     time.sleep(2.5)
     where = {"socket_dir": str(pool.socket_dir)}
     tasks: list[Task] = [
-        ("ckpool_health_info", {**where, "work_age_warning": 2, "work_age_critical": 600}),
-        ("ckpool_health_info", {**where, "work_age_warning": 1, "work_age_critical": 2}),
-        ("ckpool_health_info", {**where, "work_age_warning": 600, "work_age_critical": 900}),
+        ("ckpool_health_info", {**where, "thresholds": {"work_age_warning": 2, "work_age_critical": 600}}),
+        ("ckpool_health_info", {**where, "thresholds": {"work_age_warning": 1, "work_age_critical": 2}}),
+        ("ckpool_health_info", {**where, "thresholds": {"work_age_warning": 600, "work_age_critical": 900}}),
     ]
     found = [failing(result["health"]) for result in ansible.modules(tasks)]
     assert found == [{"work_age": ("warn", "stale_work")}, {"work_age": ("critical", "stale_work")}, {}]
@@ -315,9 +315,9 @@ def test_work_that_becomes_stale(ansible: Ansible, simulate: Callable[..., Simul
 def test_minimums(ansible: Ansible, sick: dict[str, Simulated]) -> None:
     where = {"socket_dir": str(sick["none"].socket_dir)}
     bounds: list[Json] = [
-        {"hashrate_min": "0.9P", "users_min": 2, "workers_min": 4},
-        {"hashrate_min": "2e15", "users_min": 3, "workers_min": 5},
-        {"hashrate_min": "2P", "users_min": 3, "skip_checks": ["hashrate", "users"]},
+        {"thresholds": {"hashrate_min": "0.9P", "users_min": 2, "workers_min": 4}},
+        {"thresholds": {"hashrate_min": "2e15", "users_min": 3, "workers_min": 5}},
+        {"thresholds": {"hashrate_min": "2P", "users_min": 3}, "skip_checks": ["hashrate", "users"]},
     ]
     enough, few, skipped = (
         r["health"] for r in ansible.modules([("ckpool_health_info", {**where, **b}) for b in bounds])

@@ -55,7 +55,7 @@ def test_a_well_pool(own: RealPool, ansible: Ansible) -> None:
 def test_without_bitcoind_from_the_start(ansible: Ansible) -> None:
     with RealPool(node_state=State.REFUSE, wait=Wait.LISTENING) as pool:
         assert pool.wait_for_log("CRITICAL: No bitcoinds active!", 10)
-        young, late = look(ansible, pool), look(ansible, pool, start_grace=0.01)
+        young, late = look(ansible, pool), look(ansible, pool, thresholds={"start_grace": 0.01})
         assert states(ansible, pool) == ["starting", "starting", "starting"]
         assert pool.pid in pool.processes(), "it must survive being asked"
         pool.bitcoind.state = State.UP
@@ -137,9 +137,9 @@ def test_stopped(own: RealPool, ansible: Ansible) -> None:
     }  # fmt: skip
     assert wait_until(own.is_ready, 20)
     after = look(ansible, own)
-    assert set(failing(after["health"])) <= {"log_errors"}
+    assert set(failing(after["health"])) <= {"log_errors", "threads"}
     # Some builds give up on their miners when a stop interrupts them, and go on ponging: then it must not be called well.
-    assert serves(own) or failing(after["health"])["log_errors"][1] == "fatal", after["msg"]
+    assert serves(own) or failing(after["health"])["threads"] == ("critical", "thread_ended"), after["msg"]
 
 
 def serves(pool: RealPool) -> bool:

@@ -22,6 +22,7 @@ _DOWN = b"CRITICAL: No bitcoinds active!"
 _CONNECTED = b"Connected to bitcoind"
 _FAILED_OVER = b"Failed over to bitcoind"
 _DIFFICULTY = b"Network diff set to"
+_FATAL = b"FATAL"
 
 #: What a message begins with when it means trouble, by reason; the first that fits counts. Only beginnings, as what
 #: stands further on may be a name that a miner chose.
@@ -37,7 +38,7 @@ SIGNATURES: t.Tuple[t.Tuple[str, bytes], ...] = (
     ("accept_failed", b"Failed to accept"),
     ("file_failed", b"Failed to fopen"),
     ("file_failed", b"Failed to fwrite"),
-    ("fatal", b"FATAL"),
+    ("fatal", _FATAL),
     ("critical", b"CRITICAL"),
 )
 
@@ -111,6 +112,8 @@ def _scan(tail: bytes, found: LogEvents, recent: float) -> None:
     found.bitcoind_connected = _last(tail, _CONNECTED)[0]
     found.failed_over, line = _last(tail, _FAILED_OVER)
     found.failed_over_to = line.partition(_FAILED_OVER)[2].decode("utf-8", "replace").strip(" :")
+    found.fatal, line = _last(tail, _FATAL)
+    found.fatal_line = _texts([line])[0]
     line = _last(tail, _DIFFICULTY)[1].partition(_DIFFICULTY)[2]
     try:
         found.network_difficulty = float(line.split()[0]) if line.split() else None

@@ -1,0 +1,460 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict: what was seen, to a state, and to the checks that say why."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.ckpool.fleet.plugins.module_utils._health import (
+    CHECKS,
+    STATES,
+    Check,
+    Thresholds,
+    Verdict,
+    judge,
+    reached_state,
+    work_age,
+    worst,
+)
+from ansible_collections.ckpool.fleet.plugins.module_utils._records import LogEvents, Observation, PoolStats, Probe
+
+NOW = 1795385500.0
+SOCKETS = ("listener", "stratifier", "connector", "generator")
+MODES = ("pool", "solo", "node", "proxy", "passthrough", "redirector")
+
+
+def probes(outcome: str = "reply", seconds: float = 0.001, **others: str) -> t.Dict[str, Probe]:
+    """One outcome of all sockets, but for the others."""
+    return {name: Probe(name, others.get(name, outcome), seconds, hint="look") for name in SOCKETS}
+
+
+def stats(**changes: t.Any) -> PoolStats:
+    """Statistics of a pool that is well."""
+    usual: t.Dict[str, t.Any] = {
+        "hashrate1m": 1e15, "hashrate5m": 1e15, "hashrate1hr": 1e15, "users": 3, "workers": 12, "accepted": 1e6,
+        "rejected": 1e3,
+    }  # fmt: skip
+    return PoolStats(**{**usual, **changes})
+
+
+def log(**changes: t.Any) -> LogEvents:
+    """The log of a pool that is well."""
+    usual: t.Dict[str, t.Any] = {"stored_workbase": NOW - 10, "bitcoind_connected": NOW - 86400}
+    return LogEvents("ckpool.log", **{**usual, **changes})
+
+
+def seen(**changes: t.Any) -> Observation:
+    """A pool that is well, but for the changes."""
+    usual: t.Dict[str, t.Any] = {
+        "pid": 4242, "pid_state": "alive", "process_age": 86400.0, "probes": probes(),
+        "counts": {"workbases": {"count": 20, "generated": 100}}, "clients": 12,
+        "best_block": Probe("generator", "reply", 0.001, "0" * 64), "update_interval": 30.0, "stats": stats(),
+        "stats_source": "files", "stats_as_of": int(NOW - 30), "log": log(), "open_files": 40, "max_files": 1000,
+        "disk_free": 50, "disk_total": 100,
+    }  # fmt: skip
+    mode = changes.pop("mode", "pool")
+    return Observation(NOW, mode, **{**usual, **changes})
+
+
+def nobody(pid_state: str = "absent", **changes: t.Any) -> Observation:
+    """A pool that is not running."""
+    usual: t.Dict[str, t.Any] = {
+        "pid": None, "pid_state": pid_state, "process_age": None, "probes": probes("refused"), "counts": None,
+        "clients": None, "best_block": None, "open_files": None,
+    }  # fmt: skip
+    return seen(**{**usual, **changes})
+
+
+def best(outcome: str = "reply", reply: str = "") -> Probe:
+    """What came of asking for the best block."""
+    return Probe("generator", outcome, 0.001, reply)
+
+
+NO_WORK: t.Dict[str, t.Any] = {"counts": {"workbases": {"count": 0, "generated": 0}}}
+
+# name of the check, status, reason, state of the pool, what was seen, thresholds
+Case = t.Tuple[str, str, str, str, Observation, t.Dict[str, t.Any]]
+CASES: t.List[Case] = [
+    ("process", "ok", "ok", "ok", seen(), {}),
+    ("process", "critical", "pid_dead", "down", nobody("dead", pid=4242), {}),
+    ("process", "critical", "pid_is_another", "down", nobody("another", pid=4242), {}),
+    ("process", "critical", "pid_hidden", "down", nobody("hidden", pid=4242), {}),
+    ("process", "critical", "no_process", "down", nobody(), {}),
+    ("process", "warn", "pid_dead", "degraded", seen(pid_state="dead"), {}),
+    ("process", "warn", "pid_is_another", "degraded", seen(pid_state="another"), {}),
+    ("process", "warn", "pid_hidden", "degraded", seen(pid_state="hidden"), {}),
+    ("process", "warn", "no_process", "degraded", seen(pid_state="absent", pid=None), {}),
+    ("process", "critical", "pid_dead", "hung", seen(pid_state="dead", probes=probes("unanswered")), {}),
+    ("ready", "ok", "ok", "ok", seen(), {}),
+    ("ready", "critical", "down", "down", nobody(), {}),
+    ("ready", "critical", "hung", "hung", seen(probes=probes("unanswered")), {}),
+    ("ready", "critical", "unknown", "unknown", seen(probes=probes("not_permitted")), {}),
+    ("ready", "warn", "starting", "starting", seen(process_age=119.0, **NO_WORK), {}),
+    ("ready", "warn", "starting", "starting", seen(process_age=120.0, **NO_WORK), {}),
+    ("ready", "critical", "starting_too_long", "starting", seen(process_age=120.1, **NO_WORK), {}),
+    ("ready", "warn", "starting", "starting", seen(process_age=500.0, **NO_WORK), {"start_grace": 600.0}),
+    ("ready", "ok", "ok", "ok", seen(mode="proxy", **NO_WORK), {}),
+    ("ready", "critical", "not_ready", "degraded", seen(probes=probes(stratifier="refused")), {}),
+    ("socket_listener", "ok", "ok", "ok", seen(), {}),
+    ("socket_listener", "critical", "listener_dead", "degraded", seen(probes=probes(listener="refused")), {}),
+    ("socket_listener", "critical", "listener_dead", "degraded", seen(probes=probes(listener="unanswered")), {}),
+    ("socket_listener", "critical", "unanswered", "hung", seen(probes=probes("unanswered")), {}),
+    ("socket_listener", "critical", "refused", "down", nobody(), {}),
+    ("socket_listener", "critical", "absent", "down", nobody(probes=probes("absent")), {}),
+    ("socket_listener", "critical", "not_a_socket", "down", nobody(probes=probes("not_a_socket")), {}),
+    ("socket_listener", "critical", "not_permitted", "unknown", seen(probes=probes("not_permitted")), {}),
+    ("socket_listener", "warn", "absent", "starting", seen(probes=probes("absent"), process_age=9.0), {}),
+    ("socket_listener", "warn", "slow", "degraded", seen(probes=probes(seconds=1.01)), {}),
+    ("socket_listener", "ok", "ok", "ok", seen(probes=probes(seconds=1.0)), {}),
+    ("socket_listener", "ok", "ok", "ok", seen(probes=probes(seconds=2.0)), {"latency_warning": 2.0}),
+    ("socket_listener", "skipped", "not_asked", "ok", seen(probes={"stratifier": Probe("stratifier", "reply", 0)}), {}),
+    ("socket_stratifier", "critical", "unanswered", "hung", seen(probes=probes(stratifier="unanswered")), {}),
+    ("socket_stratifier", "critical", "refused", "degraded", seen(probes=probes(stratifier="refused")), {}),
+    ("socket_stratifier", "critical", "half_reply", "degraded", seen(probes=probes(stratifier="half_reply")), {}),
+    (
+        "socket_stratifier", "warn", "unanswered", "starting",
+        seen(probes=probes(stratifier="unanswered"), process_age=100.0, stats_as_of=None), {},
+    ),
+    ("socket_stratifier", "warn", "slow", "degraded", seen(probes=probes(seconds=3.0)), {}),
+    ("socket_connector", "critical", "unanswered", "degraded", seen(probes=probes(connector="unanswered")), {}),
+    ("socket_connector", "critical", "no_reply", "degraded", seen(probes=probes(connector="no_reply")), {}),
+    ("socket_connector", "warn", "slow", "degraded", seen(probes=probes(seconds=3.0)), {}),
+    ("socket_generator", "critical", "unanswered", "degraded", seen(probes=probes(generator="unanswered")), {}),
+    ("socket_generator", "warn", "slow", "degraded", seen(probes=probes(seconds=3.0)), {}),
+    ("leftovers", "ok", "ok", "ok", seen(), {}),
+    ("leftovers", "warn", "stale", "down", nobody("dead", leftovers=["listener", "main.pid"]), {}),
+    ("leftovers", "warn", "stale", "down", nobody(leftovers=["listener"]), {}),
+    ("work_age", "ok", "ok", "ok", seen(), {}),
+    ("work_age", "ok", "ok", "ok", seen(log=log(stored_workbase=NOW - 95)), {}),
+    ("work_age", "warn", "stale_work", "degraded", seen(log=log(stored_workbase=NOW - 95.2)), {}),
+    ("work_age", "warn", "stale_work", "degraded", seen(log=log(stored_workbase=NOW - 305)), {}),
+    ("work_age", "critical", "stale_work", "degraded", seen(log=log(stored_workbase=NOW - 305.2)), {}),
+    ("work_age", "ok", "ok", "ok", seen(log=log(stored_workbase=NOW + 3600)), {}),
+    ("work_age", "warn", "stale_work", "degraded", seen(update_interval=10.0, log=log(stored_workbase=NOW - 36)), {}),
+    ("work_age", "ok", "ok", "ok", seen(update_interval=None, log=log(stored_workbase=NOW - 90)), {}),
+    ("work_age", "warn", "stale_work", "degraded", seen(), {"work_age_warning": 9.0}),
+    ("work_age", "warn", "stale_work", "degraded", seen(), {"work_age_warning": 0.0}),
+    ("work_age", "critical", "stale_work", "degraded", seen(), {"work_age_critical": 9.0}),
+    ("work_age", "critical", "stale_work", "degraded", seen(), {"work_age_warning": 5.0, "work_age_critical": 0.0}),
+    (
+        "work_age", "warn", "stale_work", "degraded",
+        seen(log=log(stored_workbase=NOW - 600)), {"work_age_warning": 500.0, "work_age_critical": 700.0},
+    ),
+    ("work_age", "ok", "ok", "ok", seen(log=log(stored_workbase=NOW - 600)), {"work_age_warning": 900.0}),
+    (
+        "work_age", "critical", "no_work_in_this_run", "degraded",
+        seen(process_age=60.0, log=log(stored_workbase=NOW - 62)), {},
+    ),
+    ("work_age", "ok", "ok", "ok", seen(process_age=60.0, log=log(stored_workbase=NOW - 60.5)), {}),
+    ("work_age", "skipped", "no_log", "ok", seen(log=None), {}),
+    ("work_age", "skipped", "not_logged", "ok", seen(log=log(stored_workbase=None)), {}),
+    ("work_age", "skipped", "mode", "ok", seen(mode="proxy"), {}),
+    ("work_moves", "skipped", "not_sampled", "ok", seen(), {}),
+    ("work_moves", "ok", "ok", "ok", seen(workbases_before=99, sample_seconds=40.0), {}),
+    ("work_moves", "critical", "stale_work", "degraded", seen(workbases_before=100, sample_seconds=40.0), {}),
+    ("work_moves", "skipped", "not_sampled", "ok", seen(workbases_before=100, counts=None), {}),
+    ("bitcoind", "ok", "ok", "ok", seen(), {}),
+    ("bitcoind", "ok", "ok", "ok", seen(best_block=best(reply="notify")), {}),
+    ("bitcoind", "ok", "ok", "ok", seen(log=log(bitcoind_down=NOW - 20, bitcoind_connected=NOW - 10)), {}),
+    ("bitcoind", "ok", "ok", "ok", seen(log=log(bitcoind_down=NOW - 20)), {}),  # it says so no more, and has a hash
+    ("bitcoind", "ok", "ok", "ok", seen(log=log(failed_over=NOW - 20, bitcoind_connected=NOW - 10)), {}),
+    ("bitcoind", "warn", "failed_over", "degraded", seen(log=log(failed_over=NOW - 20, failed_over_to="b:8332")), {}),
+    (
+        "bitcoind", "critical", "bitcoind_down", "degraded",
+        seen(log=log(bitcoind_down=NOW - 5), best_block=best("unanswered")), {},
+    ),
+    (
+        "bitcoind", "critical", "bitcoind_down", "degraded",
+        seen(log=log(bitcoind_down=NOW - 5), best_block=best(reply="failed")), {},
+    ),
+    ("bitcoind", "critical", "bitcoind_failed", "degraded", seen(best_block=best(reply="failed")), {}),
+    ("bitcoind", "critical", "bitcoind_failed", "degraded", seen(best_block=best("unanswered")), {}),
+    ("bitcoind", "critical", "bitcoind_failed", "degraded", seen(log=None, best_block=best("no_reply")), {}),
+    (
+        "bitcoind", "critical", "generator_silent", "degraded",
+        seen(probes=probes(generator="unanswered"), best_block=None), {},
+    ),
+    ("bitcoind", "skipped", "down", "down", nobody(), {}),
+    ("bitcoind", "skipped", "unknown", "unknown", seen(probes=probes("not_permitted"), best_block=None), {}),
+    ("bitcoind", "skipped", "mode", "ok", seen(mode="proxy"), {}),
+    ("statistics", "ok", "ok", "ok", seen(), {}),
+    ("statistics", "ok", "ok", "ok", seen(stats_as_of=int(NOW) - 150), {}),
+    ("statistics", "warn", "stale_statistics", "degraded", seen(stats_as_of=int(NOW) - 151), {}),
+    ("statistics", "warn", "stale_statistics", "degraded", seen(stats_as_of=int(NOW) - 600), {}),
+    ("statistics", "critical", "stale_statistics", "degraded", seen(stats_as_of=int(NOW) - 601), {}),
+    ("statistics", "ok", "ok", "ok", seen(stats_as_of=int(NOW) - 601), {"statistics_age_warning": 700.0, "statistics_age_critical": 800.0}),
+    ("statistics", "critical", "stale_statistics", "hung", seen(stats_as_of=int(NOW) - 601, probes=probes("unanswered")), {}),
+    ("statistics", "ok", "ok", "ok", seen(stats_as_of=int(NOW) + 3600), {}),
+    ("statistics", "skipped", "no_statistics", "ok", seen(stats=None, stats_as_of=None), {}),
+    ("statistics", "skipped", "down", "down", nobody(stats_as_of=int(NOW) - 86400), {}),
+    ("statistics", "skipped", "starting", "starting", seen(process_age=10.0, stats_as_of=int(NOW) - 86400, **NO_WORK), {}),
+    ("statistics", "skipped", "mode", "ok", seen(mode="passthrough", stats=None, stats_as_of=None), {}),
+    ("hashrate", "skipped", "no_minimum", "ok", seen(), {}),
+    ("hashrate", "ok", "ok", "ok", seen(), {"hashrate_min": 1e15}),
+    ("hashrate", "critical", "low_hashrate", "degraded", seen(), {"hashrate_min": 1.001e15}),
+    ("hashrate", "critical", "low_hashrate", "degraded", seen(stats=stats(hashrate5m=0.0)), {"hashrate_min": 1.0}),
+    ("hashrate", "skipped", "no_statistics", "ok", seen(stats=None), {"hashrate_min": 1.0}),
+    ("hashrate_drop", "ok", "ok", "ok", seen(), {}),
+    ("hashrate_drop", "ok", "ok", "ok", seen(stats=stats(hashrate5m=5e15)), {}),
+    ("hashrate_drop", "ok", "ok", "ok", seen(stats=stats(hashrate5m=0.5e15)), {}),
+    ("hashrate_drop", "warn", "hashrate_drop", "degraded", seen(stats=stats(hashrate5m=0.499e15)), {}),
+    ("hashrate_drop", "warn", "hashrate_drop", "degraded", seen(stats=stats(hashrate5m=0.1e15)), {}),
+    ("hashrate_drop", "critical", "hashrate_drop", "degraded", seen(stats=stats(hashrate5m=0.099e15)), {}),
+    ("hashrate_drop", "ok", "ok", "ok", seen(stats=stats(hashrate5m=0.3e15)), {"hashrate_drop_warning": 70.0}),
+    ("hashrate_drop", "skipped", "no_hashrate", "ok", seen(stats=stats(hashrate1hr=0.0)), {}),
+    ("hashrate_drop", "skipped", "no_statistics", "ok", seen(stats=stats(hashrate5m=None)), {}),
+    ("hashrate_drop", "skipped", "no_statistics", "ok", seen(stats=stats(hashrate1hr=None)), {}),
+    ("hashrate_drop", "skipped", "no_statistics", "ok", seen(stats=None), {}),
+    ("users", "skipped", "no_minimum", "ok", seen(), {}),
+    ("users", "ok", "ok", "ok", seen(), {"users_min": 3}),
+    ("users", "critical", "few_users", "degraded", seen(), {"users_min": 4}),
+    ("users", "skipped", "no_statistics", "ok", seen(stats=None), {"users_min": 4}),
+    ("workers", "skipped", "no_minimum", "ok", seen(), {}),
+    ("workers", "ok", "ok", "ok", seen(), {"workers_min": 12}),
+    ("workers", "critical", "few_workers", "degraded", seen(), {"workers_min": 13}),
+    ("workers", "skipped", "no_statistics", "ok", seen(stats=stats(workers=None)), {"workers_min": 13}),
+    ("reject_ratio", "ok", "ok", "ok", seen(), {}),
+    ("reject_ratio", "ok", "ok", "ok", seen(stats=stats(accepted=950, rejected=50)), {}),
+    ("reject_ratio", "warn", "rejects", "degraded", seen(stats=stats(accepted=949, rejected=51)), {}),
+    ("reject_ratio", "warn", "rejects", "degraded", seen(stats=stats(accepted=750, rejected=250)), {}),
+    ("reject_ratio", "critical", "rejects", "degraded", seen(stats=stats(accepted=749, rejected=251)), {}),
+    ("reject_ratio", "critical", "rejects", "degraded", seen(stats=stats(accepted=0, rejected=100)), {}),
+    ("reject_ratio", "ok", "ok", "ok", seen(stats=stats(accepted=9, rejected=91)), {"reject_ratio_warning": 91.0, "reject_ratio_critical": 95.0}),
+    ("reject_ratio", "skipped", "few_shares", "ok", seen(stats=stats(accepted=0, rejected=99)), {}),
+    ("reject_ratio", "skipped", "no_statistics", "ok", seen(stats=stats(accepted=None)), {}),
+    ("reject_ratio", "skipped", "no_statistics", "ok", seen(stats=stats(rejected=None)), {}),
+    ("reject_ratio", "skipped", "no_statistics", "ok", seen(stats=None), {}),
+    ("open_files", "ok", "ok", "ok", seen(), {}),
+    ("open_files", "ok", "ok", "ok", seen(open_files=800, clients=700), {}),
+    ("open_files", "warn", "many_open_files", "degraded", seen(open_files=801, clients=700), {}),
+    ("open_files", "warn", "many_open_files", "degraded", seen(open_files=950, clients=900), {}),
+    ("open_files", "critical", "many_open_files", "degraded", seen(open_files=951, clients=900), {}),
+    ("open_files", "ok", "ok", "ok", seen(open_files=512, clients=12), {}),
+    ("open_files", "warn", "leaking_files", "degraded", seen(open_files=513, clients=12), {}),
+    ("open_files", "ok", "ok", "ok", seen(open_files=513, clients=12), {"open_files_spare": 501}),
+    ("open_files", "ok", "ok", "ok", seen(open_files=513, clients=None), {}),
+    ("open_files", "ok", "ok", "ok", seen(open_files=400, clients=12, max_files=None), {}),  # without a limit
+    ("open_files", "warn", "leaking_files", "degraded", seen(open_files=5000, clients=12, max_files=None), {}),
+    ("open_files", "skipped", "not_known", "ok", seen(open_files=None), {}),
+    ("disk", "ok", "ok", "ok", seen(), {}),
+    ("disk", "ok", "ok", "ok", seen(disk_free=10), {}),
+    ("disk", "warn", "disk_full", "degraded", seen(disk_free=9.9), {}),
+    ("disk", "warn", "disk_full", "degraded", seen(disk_free=3), {}),
+    ("disk", "critical", "disk_full", "degraded", seen(disk_free=2.9), {}),
+    ("disk", "critical", "disk_full", "degraded", seen(disk_free=0), {}),
+    ("disk", "ok", "ok", "ok", seen(disk_free=5), {"disk_free_warning": 5.0}),
+    ("disk", "skipped", "not_known", "ok", seen(disk_free=None), {}),
+    ("disk", "skipped", "not_known", "ok", seen(disk_total=0), {}),
+    ("log_errors", "ok", "ok", "ok", seen(), {}),
+    ("log_errors", "warn", "template_failed", "degraded", seen(log=log(errors={"template_failed": 1})), {}),
+    ("log_errors", "warn", "fatal", "degraded", seen(log=log(errors={"critical": 40, "fatal": 59})), {}),
+    ("log_errors", "critical", "fatal", "degraded", seen(log=log(errors={"critical": 40, "fatal": 60})), {}),
+    ("log_errors", "critical", "fatal", "degraded", seen(log=log(errors={"fatal": 1})), {"log_errors_critical": 1}),
+    ("log_errors", "warn", "no_bitcoind", "degraded", seen(log=log(errors={"no_bitcoind": 300})), {}),
+    ("log_errors", "skipped", "no_log", "ok", seen(log=None), {}),
+    ("threads", "ok", "ok", "ok", seen(), {}),
+    ("threads", "ok", "ok", "ok", seen(process_age=10.0, log=log(fatal=NOW - 100, stored_workbase=NOW)), {}),
+    ("threads", "critical", "thread_ended", "degraded", seen(log=log(fatal=NOW - 100, fatal_line="FATAL")), {}),
+    ("threads", "skipped", "no_log", "ok", seen(log=None), {}),
+]  # fmt: skip
+
+
+def named(case: Case) -> str:
+    name, status, reason, state = case[:4]
+    return f"{name}-{status}-{reason}-{state}"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason", "state", "observation", "limits"), CASES, ids=[named(case) for case in CASES]
+)
+def test_what_was_seen_to_a_check_and_a_state(
+    name: str, status: str, reason: str, state: str, observation: Observation, limits: t.Dict[str, t.Any]
+) -> None:
+    verdict = judge(observation, Thresholds(**limits))
+    (check,) = [check for check in verdict.checks if check.name == name]
+    assert (check.status, check.reason, verdict.state) == (status, reason, state)
+    assert check.summary
+    assert bool(check.hint) == (status in ("warn", "critical"))
+    assert verdict.ok == (state == "ok")
+    if status == "skipped":
+        assert check.observed is None
+    else:
+        assert check.expected
+
+
+def test_the_table_above_has_every_check_with_every_status_that_it_can_have() -> None:
+    provoked: t.Dict[str, t.Set[str]] = {}
+    for name, status, *_rest in CASES:
+        provoked.setdefault(name, set()).add(status)
+    all_four = {"ok", "warn", "critical", "skipped"}
+    sockets = {f"socket_{name}" for name in SOCKETS}
+    two_sided = {"process", "ready"}
+    assert provoked.pop("threads") == {"ok", "critical", "skipped"}
+    assert provoked.pop("leftovers") == {"ok", "warn"}
+    assert provoked.pop("work_moves") == {"ok", "critical", "skipped"}
+    for name in ("hashrate", "users", "workers"):
+        assert provoked.pop(name) == {"ok", "critical", "skipped"}
+    for name in two_sided:
+        assert provoked.pop(name) == all_four - {"skipped"}
+    for name in sockets:
+        assert provoked.pop(name) >= {"warn", "critical"}
+    assert all(statuses == all_four for statuses in provoked.values())
+    assert set(CHECKS) == {name for name, *_rest in CASES}
+    assert {state for _name, _status, _reason, state, *_rest in CASES} == set(STATES)
+
+
+def test_a_pool_that_is_well_is_ok_and_nothing_is_wrong() -> None:
+    verdict = judge(seen())
+    assert (verdict.state, verdict.ok, verdict.status, verdict.wrong) == ("ok", True, "ok", [])
+    assert [check.name for check in verdict.checks] == list(CHECKS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_can_be_well(mode: str) -> None:
+    counts = mode in ("pool", "solo", "node", "proxy")
+    works = mode in ("pool", "solo", "node")
+    observation = seen(
+        mode=mode,
+        stats=stats() if counts else None,
+        stats_as_of=int(NOW) if counts else None,
+        log=log(stored_workbase=NOW - 5 if works else None),
+        counts={"workbases": {"count": 0, "generated": 0}} if not works else seen().counts,
+        best_block=seen().best_block if works else None,
+    )
+    verdict = judge(observation)
+    assert verdict.ok, verdict.wrong
+    skipped = {check.name for check in verdict.checks if check.reason == "mode"}
+    assert skipped == ({"statistics"} if not counts else set()) | ({"work_age", "bitcoind"} if not works else set())
+
+
+def silent_stratifier(**changes: t.Any) -> Observation:
+    return seen(probes=probes(stratifier="unanswered", generator="unanswered"), counts=None, best_block=None, **changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "observation"),
+    [
+        ("ok", seen()),
+        ("ok", seen(counts=None)),
+        ("ok", seen(counts={"workbases": "junk"})),
+        ("ok", seen(counts={"workbases": {"count": "0"}})),
+        ("down", Observation(NOW, "pool")),
+        ("down", nobody()),
+        ("down", nobody(probes=probes("absent", listener="refused", connector="not_a_socket", generator="cannot_connect"))),
+        ("down", seen(probes=probes("absent"), process_age=10.0)),
+        ("down", seen(probes=probes("absent"), process_age=None)),
+        ("down", nobody(process_age=1.0)),
+        ("starting", seen(probes=probes("absent"), process_age=9.9)),
+        ("starting", seen(probes=probes("refused"), process_age=0.0)),
+        ("unknown", seen(probes=probes("not_permitted"))),
+        ("unknown", seen(probes=probes("refused", listener="not_permitted"))),
+        ("ok", seen(probes=probes("not_permitted", stratifier="reply"))),
+        ("hung", seen(probes=probes("unanswered"))),
+        ("hung", seen(probes=probes("refused", listener="unanswered"))),
+        ("hung", seen(probes=probes("unanswered"), process_age=1.0)),
+        ("hung", silent_stratifier()),
+        ("hung", silent_stratifier(process_age=119.0)),
+        ("starting", silent_stratifier(stats_as_of=None)),  # never wrote statistics, so never was ready
+        ("starting", silent_stratifier(process_age=1000.0, stats_as_of=int(NOW) - 1002)),  # another run's
+        ("hung", silent_stratifier(process_age=1000.0, stats_as_of=int(NOW) - 999)),
+        ("hung", silent_stratifier(process_age=None)),
+        ("hung", silent_stratifier(mode="passthrough", stats_as_of=None)),
+        ("degraded", seen(probes=probes(stratifier="refused"))),
+        ("degraded", seen(probes=probes(stratifier="no_reply"))),
+        ("starting", seen(**NO_WORK)),
+        ("starting", seen(mode="node", **NO_WORK)),
+        ("ok", seen(mode="redirector", **NO_WORK)),
+    ],
+)  # fmt: skip
+def test_how_far_one_gets(state: str, observation: Observation) -> None:
+    assert reached_state(observation) == state
+
+
+def test_a_check_that_is_left_out_is_not_made_and_degrades_nothing() -> None:
+    full = seen(disk_free=1)
+    assert judge(full).state == "degraded"
+    verdict = judge(full, skip=["disk"])
+    assert (verdict.state, verdict.status) == ("ok", "ok")
+    assert [check.name for check in verdict.checks] == [name for name in CHECKS if name != "disk"]
+    assert judge(seen(), skip=list(CHECKS)).checks == []
+
+
+def test_what_is_wrong_has_the_worst_first() -> None:
+    verdict = judge(seen(disk_free=1, leftovers=["listener"]))
+    assert verdict.status == "critical"
+    assert verdict.wrong == ["1 % of disk free", "left over: listener"]
+
+
+@pytest.mark.parametrize(
+    "huge",
+    [
+        stats(accepted=1e308, rejected=1e308), stats(accepted=-1e308, rejected=1e308), stats(hashrate5m=1e308, hashrate1hr=5e-324),
+        stats(accepted=10**300, rejected=10**300), stats(users=10**300, workers=10**300),
+    ],
+)  # fmt: skip
+def test_no_number_makes_it_fail(huge: PoolStats) -> None:
+    limits = Thresholds(users_min=1, workers_min=1, hashrate_min=1.0)
+    assert len(judge(seen(stats=huge, stats_as_of=10**300), limits).checks) == len(CHECKS)
+
+
+def test_the_hint_of_leftovers_tells_a_crash_from_a_clean_end() -> None:
+    hints = [
+        next(check.hint for check in judge(nobody(leftovers=left)).checks if check.name == "leftovers")
+        for left in (["listener", "main.pid"], ["listener"])
+    ]
+    assert "crash" in hints[0] and "clean shutdown" in hints[1]
+
+
+def verdict_of(state: str, status: str = "ok") -> Verdict:
+    return Verdict(state, [Check("process", status)])
+
+
+def test_the_sickest_of_several() -> None:
+    for better, worse in zip(STATES, STATES[1:]):
+        assert worst([verdict_of(better, "critical"), verdict_of(worse, "critical")]) == 1
+        assert worst([verdict_of(worse, "critical"), verdict_of(better, "critical")]) == 0
+    # What fails a fleet counts before the state: a pool that never gets work is worse than one with a warning.
+    assert worst([verdict_of("starting", "critical"), verdict_of("degraded", "warn")]) == 0
+    assert worst([verdict_of("degraded", "warn"), verdict_of("degraded", "critical")]) == 1
+    assert worst([verdict_of("ok"), verdict_of("ok")]) == 0
+
+
+def test_the_results_have_the_names_of_the_contract() -> None:
+    result = judge(seen(disk_free=1)).as_dict()
+    assert set(result) == {"state", "ok", "status", "wrong", "checks"}
+    assert {frozenset(check) for check in result["checks"]} == {
+        frozenset(("name", "status", "observed", "expected", "reason", "hint", "summary"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "age"),
+    [(None, None), (log(stored_workbase=None), None), (log(), 10.0), (log(stored_workbase=NOW + 5), 0)],
+)
+def test_the_age_of_the_work(events: t.Optional[LogEvents], age: t.Optional[float]) -> None:
+    assert work_age(events, NOW) == age
+
+
+TIGHTER: t.Dict[str, t.Any] = {
+    "latency_warning": 0.0001, "start_grace": 0.0, "work_age_warning": 1.0, "work_age_critical": 1.0,
+    "statistics_age_warning": 1.0, "statistics_age_critical": 1.0, "hashrate_min": 1e18,
+    "hashrate_drop_warning": 5.0, "hashrate_drop_critical": 5.0, "users_min": 1000, "workers_min": 1000,
+    "reject_ratio_warning": 0.05, "reject_ratio_critical": 0.05, "open_files_warning": 1.0,
+    "open_files_critical": 1.0, "open_files_spare": 0, "disk_free_warning": 60.0, "disk_free_critical": 60.0,
+    "log_errors_critical": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Thresholds)])
+def test_each_threshold_has_an_effect(name: str) -> None:
+    """One that no check reads would be an option that does nothing."""
+    observation = seen(stats=stats(hashrate5m=0.9e15), log=log(errors={"fatal": 1}))
+    if name == "start_grace":
+        observation = seen(process_age=60.0, **NO_WORK)
+    loose = Thresholds(disk_free_warning=60.0) if name == "disk_free_critical" else Thresholds()
+    tight = dataclasses.replace(loose, **{name: TIGHTER[name]})
+    assert judge(observation, tight).checks != judge(observation, loose).checks

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts of the daemon to numbers in base units, and numbers to texts for people."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, Unparsable
+from ansible_collections.ckpool.fleet.plugins.module_utils._units import (
+    DIFF1_HASHES,
+    human_hashrate,
+    parse_duration,
+    parse_hashrate,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "rate"),
+    [
+        ("0", 1.0, 0.0),
+        ("488", 1.0, 488.0),
+        ("51.1", 1.0, 51.1),
+        ("8.51K", 1.0, 8510.0),
+        ("38.5M", 1.0, 38.5e6),
+        ("38.5m", 1.0, 38.5e6),
+        ("1.23P", 1.0, 1.23e15),
+        ("1e+03T", 1.0, 1e15),
+        ("1e3", 1.0, 1000.0),
+        ("2E", 1.0, 2e18),
+        ("3Z", 1.0, 3e21),
+        (" 1.5 G ", 1.0, 1.5e9),
+        (None, 1.0, None),
+        (0, 1.0, 0.0),
+        (12345, 1.0, 12345.0),
+        (1.5, 1e9, 1.5e9),  # the guide's GH/s
+        ("1.5", 1e9, 1.5e9),
+        ("1.5T", 1e9, 1.5e12),  # a suffix says it itself
+        (2.0, DIFF1_HASHES, 8589934592.0),  # dsps
+    ],
+)
+def test_a_hashrate_of_the_daemon(value: t.Any, unit: float, rate: t.Optional[float]) -> None:
+    assert parse_hashrate(value, unit) == (pytest.approx(rate) if rate is not None else None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", " ", "K", "M5", "fast", "1.5X", "1.5 PH/s", "1,5M", "--1", "-1", "-1K", -1, -0.5, "nan", "inf", "-inf",
+        "infinity", "1e999", "1e308E", float("nan"), float("inf"), 10**400, True, False, [], {}, [1], {"a": 1}, b"1",
+    ],
+)  # fmt: skip
+def test_what_is_no_hashrate_is_said_so(value: t.Any) -> None:
+    with pytest.raises(Unparsable, match="not a hashrate") as caught:
+        parse_hashrate(value)
+    assert caught.value.reason == "bad_hashrate"
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (None, "-"),
+        (0, "0.00 H/s"),
+        (0.5, "0.50 H/s"),
+        (9.99, "9.99 H/s"),
+        (9.996, "10.0 H/s"),
+        (488, "488 H/s"),
+        (999.4, "999 H/s"),
+        (999.5, "1.00 KH/s"),
+        (1000, "1.00 KH/s"),
+        (9.994e3, "9.99 KH/s"),
+        (9.996e3, "10.0 KH/s"),
+        (99.94e3, "99.9 KH/s"),
+        (99.96e3, "100 KH/s"),
+        (999.4e3, "999 KH/s"),
+        (999.6e3, "1.00 MH/s"),
+        (38.5e6, "38.5 MH/s"),
+        (1.234e9, "1.23 GH/s"),
+        (1e12, "1.00 TH/s"),
+        (1.23e15, "1.23 PH/s"),
+        (600e18, "600 EH/s"),
+        (1e21, "1.00 ZH/s"),
+        (5e24, "5000 ZH/s"),
+    ],
+)
+def test_a_hashrate_for_people_has_three_digits(rate: t.Optional[float], text: str) -> None:
+    assert human_hashrate(rate) == text
+
+
+@pytest.mark.parametrize("digits", [2, 4, 5])
+def test_a_hashrate_for_people_has_as_many_digits_as_wanted(digits: int) -> None:
+    assert len(human_hashrate(1.23456789e15, digits).split()[0].replace(".", "")) == digits
+
+
+def test_what_is_written_for_people_reads_back_as_about_the_same() -> None:
+    for exponent in range(22):
+        for mantissa in (1.0, 1.004, 2.5, 9.994, 9.996):
+            rate = mantissa * 10.0**exponent
+            text = human_hashrate(rate)
+            assert parse_hashrate(text[: -len("H/s")].replace(" ", "")) == pytest.approx(rate, rel=0.006)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0), ("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("7d", 604800),
+        ("2w", 1209600), (" 3 m ", 180),
+    ],
+)  # fmt: skip
+def test_a_duration(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "h", "-1h", "1y", "1h30m", "1.h", ".5h", "1e3", "nan", "inf", "one hour", "1h\n2"]
+)
+def test_what_is_no_duration_is_said_so_with_an_example(text: str) -> None:
+    with pytest.raises(BadInput, match=r"not a duration.*90s"):
+        parse_duration(text)
