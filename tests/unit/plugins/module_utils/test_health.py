@@ -135,7 +135,8 @@ CASES: t.List[Case] = [
     ("work_age", "critical", "stale_work", "degraded", seen(log=log(stored_workbase=NOW - 305.2)), {}),
     ("work_age", "ok", "ok", "ok", seen(log=log(stored_workbase=NOW + 3600)), {}),
     ("work_age", "warn", "stale_work", "degraded", seen(update_interval=10.0, log=log(stored_workbase=NOW - 36)), {}),
-    ("work_age", "ok", "ok", "ok", seen(update_interval=None, log=log(stored_workbase=NOW - 90)), {}),
+    ("work_age", "ok", "ok", "ok", seen(update_interval=None, log=log(stored_workbase=NOW - 95)), {}),
+    ("work_age", "warn", "stale_work", "degraded", seen(update_interval=None, log=log(stored_workbase=NOW - 96)), {}),
     ("work_age", "warn", "stale_work", "degraded", seen(), {"work_age_warning": 9.0}),
     ("work_age", "warn", "stale_work", "degraded", seen(), {"work_age_warning": 0.0}),
     ("work_age", "critical", "stale_work", "degraded", seen(), {"work_age_critical": 9.0}),
@@ -259,6 +260,9 @@ CASES: t.List[Case] = [
     ("threads", "ok", "ok", "ok", seen(), {}),
     ("threads", "ok", "ok", "ok", seen(process_age=10.0, log=log(fatal=NOW - 100, stored_workbase=NOW)), {}),
     ("threads", "critical", "thread_ended", "degraded", seen(log=log(fatal=NOW - 100, fatal_line="FATAL")), {}),
+    ("threads", "critical", "thread_ended", "degraded", seen(process_age=99.0, log=log(fatal=NOW - 100)), {}),
+    ("threads", "ok", "ok", "ok", seen(process_age=99.0, log=log(fatal=NOW - 100.1)), {}),
+    ("threads", "critical", "thread_ended", "degraded", seen(process_age=None, log=log(fatal=NOW - 100)), {}),
     ("threads", "skipped", "no_log", "ok", seen(log=None), {}),
 ]  # fmt: skip
 
@@ -305,6 +309,25 @@ def test_the_table_above_has_every_check_with_every_status_that_it_can_have() ->
     assert all(statuses == all_four for statuses in provoked.values())
     assert set(CHECKS) == {name for name, *_rest in CASES}
     assert {state for _name, _status, _reason, state, *_rest in CASES} == set(STATES)
+
+
+def test_what_was_observed_is_a_number_in_base_units_or_what_it_is_called() -> None:
+    observed = {check.name: check.observed for check in judge(seen(workbases_before=98, sample_seconds=40.0)).checks}
+    assert observed == {
+        "process": 4242, "ready": "ok", "threads": None, "bitcoind": "0" * 64, "work_age": 10.0, "work_moves": 2, "statistics": 30.0,
+        "socket_listener": 0.001, "socket_stratifier": 0.001, "socket_connector": 0.001, "socket_generator": 0.001,
+        "hashrate": None, "hashrate_drop": 0.0, "users": None, "workers": None, "reject_ratio": 0.1,
+        "open_files": 40, "disk": 50.0, "log_errors": {}, "leftovers": [],
+    }  # fmt: skip
+
+
+def test_what_is_said_of_it_has_the_figures() -> None:
+    unlimited = seen(max_files=None, probes=probes(seconds=0.0123), best_block=best("unanswered"))
+    checks = {check.name: check for check in judge(unlimited).checks}
+    assert checks["open_files"].summary == "40 of unlimited files open"
+    assert checks["socket_listener"].summary == "listener answers in 12.3 ms"
+    assert checks["bitcoind"].observed == "unanswered"
+    assert checks["work_age"].expected == "at most 95 s"
 
 
 def test_a_pool_that_is_well_is_ok_and_nothing_is_wrong() -> None:

@@ -252,6 +252,10 @@ def test_json_nested_without_end_is_an_error_and_no_crash(home: Path, opening: b
         assert isinstance(failure(home / "s"), _wire.BadReply)
 
 
+def test_a_reply_may_have_256_mib_unless_told_otherwise() -> None:
+    assert _wire.MAX_REPLY == 256 * 1024**2
+
+
 def test_a_reply_of_just_the_allowed_size_is_taken(home: Path) -> None:
     with FakeSocket(str(home / "s"), framed(b"x" * 1000)) as fake:
         assert len(_wire.exchange(fake.path, "ping", DEADLINE, max_reply=1000)) == 1000

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Everything that a target needs is made in the checkout (.venv, .nox, .cache), from Python 3.11 or newer with venv.
+
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help demo test bench clean
+
+help:
+	@echo 'make demo   a simulated fleet, one pool of it sick, and its health check'
+	@echo 'make test   every check and test that this machine can run (one of them: .venv/bin/nox -s NAME; nox -l lists them)'
+	@echo 'make bench  the benchmarks, as a table'
+	@echo 'make clean  remove everything that these made'
+
+demo: .venv/ready
+	@ansible-playbook -i demo/inventory.yml demo/demo.yml || \
+		{ ansible-playbook -i demo/inventory.yml demo/stop.yml; exit 1; }
+
+test: .venv/ready
+	@python -m tests.tools.run
+
+bench: .venv/ready
+	@python benchmarks/run.py
+
+clean:
+	rm -rf .ansible .cache .nox .venv tests/output changelogs/.plugin-cache.yaml
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: tests/tools/requirements.txt
+	@python=$$(tests/tools/python.sh) && rm -rf .venv && "$$python" -m venv .venv
+	@python -m pip install -qq --requirement tests/tools/requirements.txt
+	@touch $@
