@@ -93,7 +93,7 @@ def expand_bits(bits: str) -> int:
 
 def address_kind(address: str) -> dict[str, Any]:
     """What `validateaddress` says. Base58 checksums are checked; of a bech32 address only the alphabet is."""
-    prefix, _, data = address.lower().partition("1")
+    prefix, _one, data = address.lower().partition("1")
     if prefix in ("bc", "tb", "bcrt") and len(data) >= 38 and all(letter in BECH32 for letter in data):
         return {"isvalid": True, "address": address, "isscript": len(data) > 42, "iswitness": True}
     if not 25 < len(address) < 36 or any(letter not in BASE58 for letter in address):
@@ -218,7 +218,7 @@ class FakeBitcoind:
     def _accept(self, listener: socket.socket) -> None:
         while not self._stopping.is_set():
             try:
-                connection, _ = listener.accept()
+                connection, _address = listener.accept()
             except OSError:
                 return
             with self._lock:
@@ -346,7 +346,7 @@ def read_request(reader: BinaryIO) -> bytes | None:
     length = 0
     started = False
     while line := reader.readline(8192):
-        name, _, value = line.strip().partition(b":")
+        name, _colon, value = line.strip().partition(b":")
         if not name and not value:
             if started:
                 return reader.read(length)
@@ -359,7 +359,7 @@ def read_request(reader: BinaryIO) -> bytes | None:
 
 def obey(node: FakeBitcoind, line: str) -> None:
     """One command of standard input: a state's name, `block`, or `difficulty N`."""
-    word, _, value = line.strip().partition(" ")
+    word, _space, value = line.strip().partition(" ")
     if word == "block":
         best = node.new_block()
         print(node.height, best, flush=True)

@@ -375,7 +375,7 @@ def mine(
     miner.wait_for_job()
     started = time.monotonic()
     search = _Search(miner, scanner, difficulty, started + seconds)
-    workers = [threading.Thread(target=search.run, daemon=True) for _ in range(threads or usable_cpus())]
+    workers = [threading.Thread(target=search.run, daemon=True) for _thread in range(threads or usable_cpus())]
     for worker in workers:
         worker.start()
     for worker in workers:

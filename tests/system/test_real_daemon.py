@@ -162,7 +162,7 @@ class TestMiners:
         assert after["clients"]["count"] - before["clients"]["count"] == 3
         assert after["users"]["count"] - before["users"]["count"] == 2
         for worker in workers:
-            assert pool.wait_for_log(f"127.0.0.1 worker {worker} as user {worker.split('.')[0]}", 5)
+            assert pool.wait_for_log(f"127.0.0.1 worker {worker} as user {worker.partition('.')[0]}", 5)
         assert wait_until(lambda: pool.counts()["clients"]["count"] == before["clients"]["count"], 5)
 
     def test_invalid_share_is_rejected(self, pool: RealPool) -> None:

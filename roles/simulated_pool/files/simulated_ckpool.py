@@ -378,6 +378,11 @@ class Pool:
         return int(time.time()) - (3600 if worker.idle else worker.number % 5)
 
 
+def user_of(worker: str) -> str:
+    """The user that a worker's name belongs to."""
+    return worker.partition(".")[0]
+
+
 class Queries:
     """The native query API: names and units as in the daemon (dsps = hashrate / 2^32)."""
 
@@ -468,8 +473,8 @@ class Queries:
 
     def clients_of(self, argument: str, key: str, full: bool) -> Json:
         name = self.named(argument, key)
-        if name.split(".")[0] not in self.pool.by_user:
-            self.pool.queried.add(name.split(".")[0])
+        if user_of(name) not in self.pool.by_user:
+            self.pool.queried.add(user_of(name))
         found = [
             client
             for client in self.pool.clients.values()
@@ -482,8 +487,8 @@ class Queries:
         found = next((worker for worker in self.pool.workers if worker.name == name), None)
         if found:
             return self.worker(found)
-        self.pool.queried.add(name.split(".")[0])
-        return {"user": name.split(".")[0], "worker": name, "id": 0, "lastshare": 0, "bestdiff": 0.0, "idle": True}
+        self.pool.queried.add(user_of(name))
+        return {"user": user_of(name), "worker": name, "id": 0, "lastshare": 0, "bestdiff": 0.0, "idle": True}
 
     def answer(self, message: str) -> Json | None:
         """None when this is no query."""

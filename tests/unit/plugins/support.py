@@ -126,6 +126,16 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def accepts(path: Path) -> bool:
+    """Whether something listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
 class Simulated:
     """One simulated daemon: its folders, its configuration, its life. The keywords are its "simulation"."""
 
@@ -182,7 +192,9 @@ class Simulated:
         (pid,) = self._pids
         os.kill(pid, number)
         if number != signal.SIGSTOP:
-            wait_for(lambda: not is_alive(pid), "the end of the daemon")
+            # Its first thread may be gone while others still hold the sockets.
+            sockets = list(self.sockets.glob("*r"))
+            wait_for(lambda: not is_alive(pid) and not any(map(accepts, sockets)), "the end of the daemon")
 
     @property
     def pid(self) -> int:

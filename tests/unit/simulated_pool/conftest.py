@@ -61,7 +61,9 @@ class Simulated:
 
     def start(self) -> subprocess.CompletedProcess[str]:
         self.write()
-        done = subprocess.run([*self.command, "-D"], capture_output=True, text=True, timeout=30, cwd=self.home)
+        done = subprocess.run(
+            [*self.command, "-D"], capture_output=True, text=True, timeout=30, cwd=self.home, check=False
+        )
         if (self.sockets / "main.pid").exists():
             self.pids.add(self.pid)
         return done

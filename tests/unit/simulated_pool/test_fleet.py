@@ -28,7 +28,7 @@ class Folder:
         arguments = ["--dir", str(self.path), "--fleet", json.dumps(fleet), *options]
         program = (FILES / "simulated_fleet.py").read_text()
         return subprocess.run(
-            [sys.executable, "-", *arguments], input=program, capture_output=True, text=True, timeout=60
+            [sys.executable, "-", *arguments], input=program, capture_output=True, text=True, timeout=60, check=False
         )
 
     def apply(self, *options: str, **fleet: Any) -> dict[str, Any]:

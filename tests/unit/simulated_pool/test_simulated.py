@@ -97,7 +97,7 @@ def test_restart(simulate: Simulate) -> None:
     assert pool.ask("listener", "restart") == b"restarting"
     eventually(lambda: not (pool.sockets / "main.pid").exists(), "main.pid being gone")
     eventually((pool.sockets / "main.pid").exists, "main.pid being back")
-    eventually(lambda: (pool.sockets / "main.pid").read_text(), "a pid in it")
+    eventually((pool.sockets / "main.pid").read_text, "a pid in it")
     pool.pids.add(pool.pid)
     assert pool.pid != before
     eventually(lambda: not Path(f"/proc/{before}").exists(), "the old process going")
