@@ -11,7 +11,7 @@ import typing as t
 class PoolError(Exception):
     """A failure of one phase of talking to a pool.
 
-    :ivar phase: C(find), C(connect), C(ask), C(read) or C(parse).
+    :ivar phase: C(options), C(find), C(connect), C(ask), C(read) or C(parse).
     :ivar reason: a short stable code, for programs.
     :ivar path: the socket, file or folder concerned, if there is one.
     :ivar hint: the next thing to look at.
@@ -48,7 +48,7 @@ class NotFound(PoolError):
 class BadInput(PoolError):
     """A value that must not reach a socket or a file name."""
 
-    phase = "find"
+    phase = "options"
     reason = "bad_input"
 
 

@@ -20,7 +20,9 @@ _STATUSES = (OK, WARN, CRITICAL)
 STATES = ("ok", "starting", "degraded", "unknown", "hung", "down")
 _NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")
 _BORN_SECONDS = 10.0  #: within which a new process may not have opened its sockets
+_LONG_START_SECONDS = 120.0  #: within which a silent stratifier may still be starting, where no file tells
 _MIN_SHARES = 100.0  #: shares of difficulty 1 under which a ratio says nothing
+_UNREAD = "is log_dir right, and may we read it? does its disk have room?"
 _MINERS_LEFT = "did miners leave? see the Dropped client lines, and the network before the pool"
 WORKING_MODES = ("pool", "solo", "node")  #: modes that make work from a bitcoind of their own
 _COUNTING_MODES = ("pool", "solo", "node", "proxy")  #: modes that write pool.status
@@ -127,17 +129,21 @@ def judge(seen: Observation, limits: t.Optional[Thresholds] = None, skip: t.Cont
 def reached_state(seen: Observation) -> str:
     """How far one gets with an instance: C(down), C(hung), C(starting), C(unknown) or C(ok).
 
-    C(unknown) is a pool whose sockets we are not permitted to use. C(degraded) is for a verdict to say.
+    C(unknown) is a pool whose sockets we are not permitted to use, or cannot see although it runs. C(degraded) is for
+    a verdict to say.
     """
     probes = list(seen.probes.values())
     stratifier = seen.probes.get("stratifier")
     if not any(probe.answered for probe in probes):
         if any(probe.outcome == "not_permitted" for probe in probes):
             return "unknown"
-        if all(probe.outcome in _NOBODY for probe in probes):
-            young = seen.process_age is not None and seen.process_age < _BORN_SECONDS
-            return "starting" if seen.pid_state == "alive" and young else "down"
-        return "hung"
+        if not all(probe.outcome in _NOBODY for probe in probes):
+            return "hung"
+        if seen.pid_state != "alive":
+            return "down"
+        if seen.process_age is not None and seen.process_age < _BORN_SECONDS:
+            return "starting"
+        return "unknown" if all(probe.outcome == "absent" for probe in probes) else "down"
     if stratifier is None or stratifier.answered:
         return "starting" if _has_no_work(seen) else "ok"
     if stratifier.outcome == "unanswered":
@@ -165,6 +171,8 @@ def _never_ready(seen: Observation) -> bool:
     """Whether a silent stratifier still waits for its first work: it has written no statistics in this run."""
     if seen.process_age is None or seen.mode not in _COUNTING_MODES:
         return False
+    if not seen.knows_files:
+        return seen.process_age < _LONG_START_SECONDS
     return seen.stats_as_of is None or seen.now - seen.stats_as_of > seen.process_age + 1
 
 
@@ -222,7 +230,10 @@ def _ready(seen: Observation, limits: Thresholds, state: str) -> Check:
         check.summary, check.hint = {
             "down": ("nothing listens", "start it"),
             "hung": ("accepts and does not answer", "stopped, stuck, or without its bitcoind: see its log"),
-            "unknown": ("may not be asked", "use become: true, or join the group of the sockets"),
+            "unknown": (
+                "its sockets may not be used, or are not to be seen",
+                "use become: true, or join their group; a unit with PrivateTmp shows them to root only",
+            ),
         }[state]
     elif state == "degraded":
         check.status, check.reason, check.summary = CRITICAL, "not_ready", "the stratifier is gone"
@@ -263,7 +274,7 @@ def _work_age(seen: Observation, limits: Thresholds, state: str) -> Check:
     age = max(seen.now - seen.log.stored_workbase, 0.0)
     if seen.process_age is not None and age > seen.process_age + 1:
         return Check(
-            "work_age", CRITICAL, round(age, 1), "work made in this run", "no_work_in_this_run",
+            "work_age", WARN if state == "starting" else CRITICAL, round(age, 1), "work made in this run", "no_work_in_this_run",
             "it waits for its bitcoind, or its log level hides the work", "no work since its start",
         )  # fmt: skip
     return _at_most(
@@ -298,7 +309,8 @@ def _bitcoind(seen: Observation, limits: Thresholds, state: str) -> Check:
         generator = seen.probes.get("generator")
         if state in ("down", "unknown") or generator is None:
             return _skipped("bitcoind", state, "the generator could not be asked")
-        check.status, check.reason, check.summary = CRITICAL, "generator_silent", "the generator does not answer"
+        check.status = WARN if state == "starting" else CRITICAL
+        check.reason, check.summary = "generator_silent", "the generator does not answer"
         check.hint = "it waits for bitcoind: is that running and in sync?"
     elif not best.answered or best.reply == "failed":
         check.status, check.reason = CRITICAL, "bitcoind_failed"
@@ -324,20 +336,19 @@ def _after(event: Number, *others: Number) -> bool:
 def _statistics(seen: Observation, limits: Thresholds, state: str) -> Check:
     if seen.mode not in _COUNTING_MODES:
         return _skipped("statistics", "mode", f"{seen.mode} mode writes none")
-    if state in ("down", "starting") or seen.stats_as_of is None:
-        why = "no_statistics" if seen.stats_as_of is None else state
-        return _skipped("statistics", why, seen.problems.get("stats", f"it is {state}"))
+    if state in ("down", "starting", "unknown"):
+        return _skipped("statistics", state, seen.problems.get("stats", f"it is {state}"))
+    if seen.stats_as_of is None:
+        why = seen.problems.get("stats", "there are none")
+        if (seen.process_age or 0.0) <= limits.statistics_age_warning:
+            return _skipped("statistics", "no_statistics", why)
+        return Check("statistics", WARN, None, "statistics", "no_statistics", _UNREAD, f"no statistics: {why}")
     age = max(seen.now - seen.stats_as_of, 0.0)
     return _at_most(
         "statistics", round(age, 1), limits.statistics_age_warning, limits.statistics_age_critical,
         f"statistics are {age:.0f} s old", "stale_statistics",
         "the statistics thread is stuck, or the log directory cannot be written", "s",
     )  # fmt: skip
-
-
-def _hashrate(seen: Observation, limits: Thresholds, state: str) -> Check:
-    observed = seen.stats.hashrate5m if seen.stats else None
-    return _at_least("hashrate", observed, limits.hashrate_min, "low_hashrate", human_hashrate)
 
 
 def _hashrate_drop(seen: Observation, limits: Thresholds, state: str) -> Check:
@@ -352,14 +363,6 @@ def _hashrate_drop(seen: Observation, limits: Thresholds, state: str) -> Check:
         "hashrate_drop", drop, limits.hashrate_drop_warning, limits.hashrate_drop_critical,
         f"{now} over 5 min, {drop:g} % under the hour's {hour}", "hashrate_drop", _MINERS_LEFT, "%",
     )  # fmt: skip
-
-
-def _users(seen: Observation, limits: Thresholds, state: str) -> Check:
-    return _at_least("users", seen.stats.users if seen.stats else None, limits.users_min, "few_users", _plain)
-
-
-def _workers(seen: Observation, limits: Thresholds, state: str) -> Check:
-    return _at_least("workers", seen.stats.workers if seen.stats else None, limits.workers_min, "few_workers", _plain)
 
 
 def _rejects(seen: Observation, limits: Thresholds, state: str) -> Check:
@@ -450,16 +453,32 @@ def _at_most(
     return check
 
 
-def _at_least(name: str, observed: Number, least: Number, reason: str, text: t.Callable[[float], str]) -> Check:
-    """A check of a value that should reach a minimum, if one is set."""
-    if least is None:
-        return _skipped(name, "no_minimum", f"no minimum of {name} is set")
-    if observed is None:
-        return _skipped(name, "no_statistics", f"{name}: not known")
-    check = Check(name, OK, observed, f"at least {text(least)}", summary=f"{name} {text(observed)}")
-    if observed < least:
-        check.status, check.reason = CRITICAL, reason
-        check.hint = _MINERS_LEFT
+def _at_least(
+    name: str,
+    field: str,
+    bound: str,
+    reason: str,
+    text: t.Callable[[float], str],
+) -> t.Callable[[Observation, Thresholds, str], Check]:
+    """A check of a statistic that should reach a minimum, if one is set and this pool has statistics at all."""
+
+    def check(seen: Observation, limits: Thresholds, state: str) -> Check:
+        least: Number = getattr(limits, bound)
+        observed: Number = getattr(seen.stats, field) if seen.stats else None
+        if least is None:
+            return _skipped(name, "no_minimum", f"no minimum of {name} is set")
+        if observed is None and (state != "ok" or seen.mode not in _COUNTING_MODES):
+            return _skipped(name, "no_statistics", f"{name}: not known")
+        made = Check(name, OK, observed, f"at least {text(least)}")
+        if observed is None:
+            made.status, made.reason, made.summary = WARN, "no_statistics", f"{name}: not known"
+            made.hint = _UNREAD
+        else:
+            made.summary = f"{name} {text(observed)}"
+            if observed < least:
+                made.status, made.reason, made.hint = CRITICAL, reason, _MINERS_LEFT
+        return made
+
     return check
 
 
@@ -481,10 +500,10 @@ CHECKS: t.Dict[str, _Maker] = {
     "socket_stratifier": _socket("stratifier"),
     "socket_connector": _socket("connector"),
     "socket_generator": _socket("generator"),
-    "hashrate": _hashrate,
+    "hashrate": _at_least("hashrate", "hashrate5m", "hashrate_min", "low_hashrate", human_hashrate),
     "hashrate_drop": _hashrate_drop,
-    "users": _users,
-    "workers": _workers,
+    "users": _at_least("users", "users", "users_min", "few_users", _plain),
+    "workers": _at_least("workers", "workers", "workers_min", "few_workers", _plain),
     "reject_ratio": _rejects,
     "open_files": _open_files,
     "disk": _disk,

@@ -193,9 +193,17 @@ def processes() -> t.Iterator[Process]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process exists and is more than a zombie."""
+    """Whether the process exists and is more than a zombie. One that /proc hides from us is taken to be alive."""
     fields = _stat_fields(pid)
-    return bool(fields) and fields[0] not in ("Z", "X")
+    if fields:
+        return fields[0] not in ("Z", "X")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def check_paths(*paths: t.Optional[str]) -> None:
@@ -267,13 +275,12 @@ def _stat_fields(pid: int) -> t.List[str]:
 
 
 def _start_time(pid: int) -> t.Optional[float]:
-    fields = _stat_fields(pid)
+    """Epoch seconds. The clock is the kernel's own: in a container /proc/uptime may be the container's."""
     try:
-        with open("/proc/uptime", encoding="ascii") as handle:
-            uptime = float(handle.read().split()[0])
-        return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
+        ticks = int(_stat_fields(pid)[19])
+    except (IndexError, ValueError):
         return None
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _resolve(pid: int, path: str) -> str:
@@ -291,17 +298,27 @@ def _of_process(process: Process, log_dir: t.Optional[str]) -> t.Optional[Instan
     folder = process.socket_dir
     root = _root_of(process.pid, folder)
     owner = _read_pid(f"{root}{folder}/main.pid")
-    ours = owner == process.pid
-    if not ours and ((owner is not None and is_alive(owner)) or not _is_binary(process)):
+    ours = owner in (process.pid, _inner_pid(process.pid))
+    if not ours and ((owner is not None and is_alive(owner)) or not _is_certain(process)):
         return None
     instance = Instance(folder, process.name, process.mode, process.pid, "alive", process.start_time, root, log_dir)
     _read_config(instance, process)
     return instance
 
 
-def _is_binary(process: Process) -> bool:
-    """A script of some other tool may have the name of a ckpool in its own: it needs main.pid to be believed."""
-    return not os.path.basename(process.argv[0]).startswith(_INTERPRETERS)
+def _is_certain(process: Process) -> bool:
+    """Whether its name alone says that it is a ckpool. Another tool may have that in its own: it needs a main.pid."""
+    return os.path.basename(process.argv[0]) in _PROGRAMS
+
+
+def _inner_pid(pid: int) -> t.Optional[int]:
+    """The number that a process has in its own pid namespace, which is what a daemon in a container writes down."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as handle:
+            numbers = next((line.split()[1:] for line in handle if line.startswith("NSpid:")), [])
+    except OSError:
+        return None
+    return int(numbers[-1]) if numbers else None
 
 
 def _root_of(pid: int, folder: str) -> str:
@@ -346,7 +363,8 @@ def _adopt(instance: Instance, pid: int) -> None:
         instance.name = process.name
         _read_config(instance, process)
     else:
-        instance.pid_state = "another" if argv else "hidden"
+        # A process without a command line is the kernel's; one without a state is hidden from us.
+        instance.pid_state = "another" if _stat_fields(pid) else "hidden"
 
 
 def _same_folder(process: Process, folder: str) -> bool:

@@ -134,14 +134,19 @@ class Pool:
         timeout: float = 5.0,
         max_reply: int = MAX_REPLY,
     ) -> t.List[Pool]:
-        """Every pool of this host, and those that should be in C(socket_dirs), running or not."""
+        """Every pool of this host, and those that should be in C(socket_dirs), running or not.
+
+        :arg log_dir: the log directory of those that do not tell their own.
+        """
         _instance.check_paths(*socket_dirs)
-        instances = _instance.discover(log_dir)
+        instances = _instance.discover()
         known = {os.path.realpath(instance.socket_dir) for instance in instances}
         for folder in socket_dirs:
             if os.path.realpath(folder) not in known:
                 known.add(os.path.realpath(folder))
-                instances.append(_instance.find(folder, None, log_dir))
+                instances.append(_instance.find(folder))
+        for instance in instances:
+            instance.log_dir = instance.log_dir or log_dir
         return [cls(instance, source, timeout, max_reply) for instance in instances]
 
     def stats(self) -> Answer:
@@ -208,6 +213,7 @@ class Pool:
         instance = self.instance
         seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
         seen.update_interval = instance.update_interval
+        seen.knows_files = self._files is not None
         seen.problems.update(instance.problems)
         if instance.start_time is not None:
             seen.process_age = max(seen.now - instance.start_time, 0.0)
@@ -279,6 +285,7 @@ class Pool:
         """How far one gets, from one exchange with the stratifier and, if that failed, a ping of the listener."""
         instance = self.instance
         seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state, counts=stats)
+        seen.knows_files = self._files is not None
         if instance.start_time is not None:
             seen.process_age = seen.now - instance.start_time
         if stats is not None:
@@ -416,9 +423,15 @@ def check_user_name(name: str) -> None:
 _BAD_PARTS = (("/", "'/'"), ("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carriage return"), ("..", "'..'"))
 
 
+def _is_active(user: UserStats, since: float) -> bool:
+    """Whether it shared since then; where the source keeps no such time, whether it had a hashrate in the last hour."""
+    last = user.last_share or user.updated
+    return last >= since if last else bool(user.hashrate1hr)
+
+
 def select(users: t.Iterable[UserStats], since: float, sort_by: str, limit: t.Optional[int]) -> t.List[UserStats]:
     """The users that were active since then, in order, at most so many; holds no more in memory than it returns."""
-    active = (user for user in users if not since or (user.last_share or user.updated or 0) >= since)
+    active = (user for user in users if not since or _is_active(user, since))
     import heapq
 
     def name(user: UserStats) -> str:

@@ -134,6 +134,7 @@ class LogEvents:
     fatal_line: str = ""
     errors: t.Dict[str, int] = dataclasses.field(default_factory=dict)
     error_line: str = ""
+    error_time: float = 0.0
     last_lines: t.List[str] = dataclasses.field(default_factory=list)
 
 
@@ -157,6 +158,7 @@ class Observation:
     stats: t.Optional[PoolStats] = None
     stats_source: str = ""
     stats_as_of: t.Optional[int] = None
+    knows_files: bool = True
     log: t.Optional[LogEvents] = None
     open_files: t.Optional[int] = None
     max_files: t.Optional[int] = None

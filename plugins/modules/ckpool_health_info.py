@@ -14,7 +14,7 @@ description:
   - Says whether a ckpool, or every ckpool of the host, is well, and if not, why. The verdict is a state and a list
     of checks.
   - Only sends messages that do no harm on any build (C(ping), C(stats), C(getbest), and C(poolstats) to learn what
-    the build answers), one each, and reads status files, a bounded end of the log, and C(/proc).
+    the build answers), and reads status files, a bounded end of the log, and C(/proc).
   - A pool that is down or hung is an answer, unless O(fail_when_down=true).
 extends_documentation_fragment:
   - ckpool.fleet.pool
@@ -379,7 +379,7 @@ msg:
   type: str
   sample: "ckpool (/tmp/ckpool) is ok: 38.5 MH/s, 3 users, 12 workers, work 4 s old"
 phase:
-  description: What failed, V(find), V(connect), V(ask), V(read) or V(parse).
+  description: What failed, V(options), V(find), V(connect), V(ask), V(read) or V(parse).
   returned: failure
   type: str
   sample: connect
@@ -403,7 +403,7 @@ hint:
 import dataclasses
 import typing as t
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput
+from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
     DOWN_STATES,
     PoolModule,
@@ -435,6 +435,8 @@ def read(module: PoolModule) -> Result:
         if module.params["socket_dirs"]:
             raise BadInput("socket_dirs only goes with all_instances: true", reason="bad_option")
         return finish(module, judged(module.pool(), options))
+    if module.params["socket_dir"] or module.params["name"]:
+        raise BadInput("socket_dir and name choose one instance: not with all_instances: true", reason="bad_option")
     pools = Pool.find_all(module.params["socket_dirs"], **module.common())
     found = in_parallel([_judging(pool, options) for pool in pools])
     if not found:
@@ -497,7 +499,9 @@ def sentence(verdict: Verdict, seen: Observation, name: str) -> str:
         return f"{name} is {verdict.state}: {'; '.join(verdict.wrong)}"
     facts = []
     if seen.stats:
-        facts = [human_hashrate(seen.stats.hashrate1m), f"{seen.stats.users} users", f"{seen.stats.workers} workers"]
+        facts = [human_hashrate(seen.stats.hashrate1m)]
+        counts = (("users", seen.stats.users), ("workers", seen.stats.workers))
+        facts += [f"{count} {what}" for what, count in counts if count is not None]
     age = work_age(seen.log, seen.now)
     if age is not None:
         facts.append(f"work {age:.0f} s old")
@@ -512,7 +516,10 @@ def health_options(module: PoolModule) -> HealthOptions:
     for name, value in limits.items():
         check_range(f"thresholds.{name}", value, 0, 100 if name.startswith(_PERCENT) else 1e9)
     log_window = limits.pop("log_window")
-    limits["hashrate_min"] = parse_hashrate(limits["hashrate_min"])
+    try:
+        limits["hashrate_min"] = parse_hashrate(limits["hashrate_min"])
+    except PoolError as exc:
+        raise BadInput(f"thresholds.hashrate_min is {exc}", reason="bad_hashrate") from None
     return HealthOptions(
         Thresholds(**limits), options["sample_seconds"], log_window, options["log_limit"], options["skip_checks"]
     )

@@ -206,7 +206,7 @@ msg:
   type: str
   sample: "ckpool (/tmp/ckpool): 38.5 MH/s, 3 users, 12 workers (files, 12 s old)"
 phase:
-  description: What failed, V(find), V(connect), V(ask), V(read) or V(parse).
+  description: What failed, V(options), V(find), V(connect), V(ask), V(read) or V(parse).
   returned: failure
   type: str
   sample: connect

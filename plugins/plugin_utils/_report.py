@@ -25,6 +25,8 @@ def rows_of(host: str, result: t.Mapping[str, t.Any]) -> t.List[Row]:
     """
     if result.get("unreachable"):
         return [_without(host, "unreachable", str(result.get("msg", "")))]
+    if result.get("skipped"):
+        return []
     if "health" not in result:
         return [_without(host, "failed", str(result.get("msg", "no answer")))]
     return [_row(host, found) for found in result.get("instances") or [result]]
@@ -78,16 +80,14 @@ def _cells(row: Row, is_namesake: bool) -> t.Tuple[str, ...]:
     wrong = row["wrong"]
     more = f" (+{len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
     age = "-" if row["work_age"] is None else f"{row['work_age']:.0f} s"
-    return (
-        row["host"],
-        f"{row['instance']} {row['socket_dir']}" if is_namesake else row["instance"] or "-",
-        row["state"],
-        human_hashrate(row["hashrate"]),
-        _number(row["users"]),
-        _number(row["workers"]),
-        age,
-        "; ".join(wrong[:_SHOWN]) + more,
-    )
+    name = f"{row['instance']} {row['socket_dir']}" if is_namesake else row["instance"] or "-"
+    numbers = (human_hashrate(row["hashrate"]), _number(row["users"]), _number(row["workers"]), age)
+    return tuple(map(_printable, (row["host"], name, row["state"], *numbers, "; ".join(wrong[:_SHOWN]) + more)))
+
+
+def _printable(text: str) -> str:
+    """Text without what would move a terminal's cursor: names come from other machines."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _number(value: t.Any) -> str:

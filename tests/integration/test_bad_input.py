@@ -68,7 +68,7 @@ def refusals(ansible: Ansible, pool: Simulated) -> list[Json]:
 def test_user_names_that_cannot_be(number: int, refusals: list[Json]) -> None:
     result = refusals[number]
     assert result["failed"]
-    assert (result["phase"], result["reason"]) == ("find", "bad_user_name")
+    assert (result["phase"], result["reason"]) == ("options", "bad_user_name")
     assert list(BAD_NAMES.values())[number] in result["msg"]
     assert repr(list(BAD_NAMES)[number]) in result["msg"]
 

@@ -95,6 +95,7 @@ def stay_in_checkout() -> None:
     for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         os.environ.pop(variable, None)
     os.environ.setdefault("UV_CACHE_DIR", str(CACHE / "uv"))
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # as pip does
     os.environ["UV_PYTHON_DOWNLOADS"] = "never"
     os.environ["UV_VENV_SEED"] = "1"
     os.environ["HOME"] = str(CACHE / "home")

@@ -49,8 +49,8 @@ def events(path: str, now: float, window: float, limit: int = _PIECE, wants_work
     :arg path: the log.
     :arg now: epoch seconds.
     :arg window: seconds back from now within which an error counts as recent.
-    :arg limit: bytes from the end that may be read. The first MiB is always looked at; the rest only for the last
-        piece of work, if that is not among the first.
+    :arg limit: bytes from the end that may be read. All is looked for in the last MiB; in what is before that, the last
+        piece of work and the last end of a thread, if they were not there.
     :arg wants_work: whether this mode logs pieces of work at all.
     :raises Unreadable: there is no log, or it may not be read.
     """
@@ -61,8 +61,12 @@ def events(path: str, now: float, window: float, limit: int = _PIECE, wants_work
         start = max(end - min(_PIECE, limit), 0)
         tail = _pread(handle, start, end)
         _scan(tail, found, now - window)
+        before, floor = min(start + _OVERLAP, end), max(end - limit, 0)
         if found.stored_workbase is None and wants_work:
-            found.stored_workbase = _earlier(handle, min(start + _OVERLAP, end), max(end - limit, 0))
+            found.stored_workbase = _earlier(handle, before, floor, _STORED)[0]
+        if found.fatal is None:
+            found.fatal, line = _earlier(handle, before, floor, _FATAL)
+            found.fatal_line = _texts([line])[0]
     except OSError as exc:
         raise Unreadable(f"cannot read {path}: {exc.strerror}", path) from None
     finally:
@@ -125,14 +129,15 @@ def _scan(tail: bytes, found: LogEvents, recent: float) -> None:
 
 
 def _count(tail: bytes, reason: str, mark: bytes, recent: float, seen: t.Set[int], found: LogEvents) -> None:
-    """Count the recent lines that begin with a mark, from the end, and keep the newest of the first reason found."""
+    """Count the recent lines that begin with a mark, from the end, and keep the newest of all."""
     for start, when in _lines_with(tail, mark):
         if when < recent:
             return
         if start not in seen:
             seen.add(start)
             found.errors[reason] = found.errors.get(reason, 0) + 1
-            found.error_line = found.error_line or _texts([_line(tail, start)])[0]
+            if when >= found.error_time:
+                found.error_time, found.error_line = when, _texts([_line(tail, start)])[0]
 
 
 def _last(tail: bytes, mark: bytes) -> t.Tuple[t.Optional[float], bytes]:
@@ -160,15 +165,15 @@ def _line(tail: bytes, start: int) -> bytes:
     return tail[start : end if end >= 0 else len(tail)]
 
 
-def _earlier(handle: int, end: int, floor: int) -> t.Optional[float]:
-    """The last piece of work before a place in the log, down to a floor."""
+def _earlier(handle: int, end: int, floor: int, mark: bytes) -> t.Tuple[t.Optional[float], bytes]:
+    """The last line that begins with a mark before a place in the log, down to a floor: its time and text."""
     while end > floor:
         start = max(end - _PIECE, floor)
-        when = _last(_pread(handle, max(start - _OVERLAP, floor), end), _STORED)[0]
+        when, line = _last(_pread(handle, max(start - _OVERLAP, floor), end), mark)
         if when is not None:
-            return when
+            return when, line
         end = start
-    return None
+    return None, b""
 
 
 def _texts(lines: t.Sequence[bytes]) -> t.List[str]:

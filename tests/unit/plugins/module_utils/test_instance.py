@@ -263,6 +263,34 @@ def privately(home: Path) -> t.List[str]:
     ]  # fmt: skip
 
 
+def test_a_daemon_in_a_pid_namespace_is_known_by_the_number_that_it_has_there(home: Path) -> None:
+    inside = ["unshare", "--pid", "--fork", "--kill-child"]
+    try:
+        possible = subprocess.run([*inside, "true"], capture_output=True, timeout=DEADLINE, check=False).returncode == 0
+    except OSError:
+        possible = False
+    if not possible:
+        pytest.skip("no pid namespace can be made here (needs root and unshare)")
+    script = home / "ckpool"
+    script.write_text(PRETENDER)
+    folder = home / "contained"
+    child = subprocess.Popen(
+        [*inside, sys.executable, str(script), "-s", str(folder)],
+        cwd=home,
+        env={"PATH": os.environ["PATH"], "PRETEND_IN": str(folder)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert child.stdout is not None and child.stdout.readline() == b"up\n"
+        assert (folder / "main.pid").read_text() == "1"
+        found = next(instance for instance in _instance.discover() if instance.socket_dir == str(folder))
+        assert found.pid_state == "alive" and found.pid not in (1, child.pid)
+        assert _instance.find(str(folder)).pid == found.pid
+    finally:
+        child.kill()
+        child.communicate(timeout=DEADLINE)
+
+
 def test_a_folder_that_only_the_process_sees(home: Path) -> None:
     folder = home / "private" / "ckpool"
     folder.parent.mkdir()

@@ -190,6 +190,20 @@ def test_the_last_work_is_found_far_back(home: Path, work_at: float) -> None:
     assert events(path, limit=16 * PIECE).stored_workbase == NOW - 7777
 
 
+def test_a_thread_that_ended_long_ago_is_found_far_back_too(home: Path) -> None:
+    fatal = line("FATAL: Failed to epoll_wait in receiver with errno 4", NOW - 9000)
+    path = written(home, fatal, noise(2 * PIECE), line("Stored local workbase with 0 transactions", NOW - 5))
+    found = events(path, limit=16 * PIECE)
+    assert found.fatal == NOW - 9000 and "epoll_wait" in found.fatal_line
+    assert (found.stored_workbase, found.errors) == (NOW - 5, {})
+    assert events(path, limit=PIECE).fatal is None
+
+
+def test_the_error_that_is_shown_is_the_last(home: Path) -> None:
+    path = written(home, line("CRITICAL: No bitcoinds active!", NOW - 9), line("Failed to fopen x", NOW - 5))
+    assert events(path).error_line.endswith("Failed to fopen x")
+
+
 def test_the_last_work_is_not_looked_for_beyond_the_limit(home: Path) -> None:
     path = written(home, line("Stored local workbase", NOW - 7777), noise(3 * PIECE))
     assert events(path, limit=2 * PIECE).stored_workbase is None

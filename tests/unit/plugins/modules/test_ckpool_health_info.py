@@ -182,3 +182,9 @@ def test_a_counter_that_is_watched(run: Run, daemon: Simulated) -> None:
     result = run(socket_dir=str(daemon.sockets), sample_seconds=0.5)
     (check,) = [check for check in result["health"]["checks"] if check["name"] == "work_moves"]
     assert check["status"] == "ok" and check["observed"] >= 1
+
+
+@pytest.mark.parametrize("option", [{"socket_dir": "/tmp/x"}, {"name": "x"}])
+def test_all_instances_and_one_of_them_exclude_each_other(run: Run, option: t.Dict[str, t.Any]) -> None:
+    result = run(all_instances=True, **option)
+    assert result["failed"] is True and result["reason"] == "bad_option" and result["msg"].startswith("options: ")

@@ -122,6 +122,15 @@ def test_the_table() -> None:
     ]
 
 
+def test_no_name_moves_the_cursor_of_a_terminal() -> None:
+    rows = rows_of("pool1", result("degraded", check("warn", summary="\x1b[2Jgone\nnext"), name="a\x1b[31m"))
+    assert all(line.isprintable() for line in table(rows))
+
+
+def test_a_task_that_was_skipped_has_no_row() -> None:
+    assert rows_of("pool1", {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}) == []
+
+
 def test_the_table_of_nothing_is_a_heading() -> None:
     assert len(table([])) == 1
 
