@@ -127,7 +127,7 @@ def add_target_session(python: str) -> None:
         session.install(*PYTEST)
         # The simulation starts many processes: the oldest Python shows whether it works on the others.
         simulation = ["tests/unit/simulated_pool"] if python == PYTHONS[0] else []
-        session.run("pytest", "-n", "2", *(session.posargs or [*TARGET_TESTS, *simulation]))
+        session.run("pytest", "-n", "4", *(session.posargs or [*TARGET_TESTS, *simulation]))
 
     target.__doc__ = f"Run the tests of the module code on a target's Python {python}, without Ansible."
 

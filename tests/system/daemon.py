@@ -274,11 +274,10 @@ class RealPool:
 
     def is_ready(self) -> bool:
         """Whether miners can work."""
-        if self.ask("stratifier", "ping", 1.0).text != "pong":
+        # The stratifier of a front pongs once before it waits for its generator to reach the upstream pool.
+        if any(self.ask(socket, "ping", 1.0).text != "pong" for socket in ("generator", "stratifier")):
             return False
-        if self.mode is Mode.POOL:
-            return bool(self.counts()["workbases"]["count"])
-        return True
+        return self.mode is not Mode.POOL or bool(self.counts()["workbases"]["count"])
 
     def processes(self) -> list[int]:
         """The pids of every process of this daemon: whoever has our configuration file on its command line."""
@@ -408,7 +407,8 @@ class RealPool:
             Wait.NOTHING: lambda: True,
         }
         reached = conditions[self._wait]
-        if not wait_until(lambda: self._exit_status() is not None or reached(), self.timeout) or not reached():
+        ended_or_reached = wait_until(lambda: self._exit_status() is not None or reached(), self.timeout)
+        if self._exit_status() is not None or not ended_or_reached:
             console = (self.folder / "console.txt").read_text(errors="replace")[-2000:]
             raise PoolError(f"not {self._wait.value} in time (exit status {self._exit_status()}): {console}")
 
