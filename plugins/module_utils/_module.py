@@ -11,9 +11,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import BadInput, PoolError
-from ._instance import Instance
-from ._pool import Answer, Pool
-from ._wire import MAX_REPLY
+from ._pool import MAX_REPLY, Answer, Instance, Pool
 
 DOWN_STATES = ("down", "hung")
 _COMMON: t.Dict[str, t.Any] = {

@@ -31,10 +31,12 @@ from ._wire import MAX_REPLY
 
 __all__ = [
     "CHECKS",
+    "MAX_REPLY",
     "MAX_USER_BYTES",
     "SORT_FIELDS",
     "Answer",
     "HealthOptions",
+    "Instance",
     "Observation",
     "Pool",
     "Thresholds",
@@ -44,7 +46,7 @@ __all__ = [
     "select",
     "work_age",
     "worst",
-]  # fmt: skip
+]
 MAX_USER_BYTES = 127  #: the daemon refuses longer names
 SORT_FIELDS = (
     "user", "hashrate1m", "hashrate5m", "hashrate1hr", "hashrate1d", "hashrate7d", "shares", "best_share", "last_share",
@@ -210,13 +212,9 @@ class Pool:
 
     def observe(self, options: HealthOptions) -> Observation:
         """Look at everything that a verdict needs. Raises nothing that the pool can cause."""
-        instance = self.instance
-        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
-        seen.update_interval = instance.update_interval
-        seen.knows_files = self._files is not None
-        seen.problems.update(instance.problems)
-        if instance.start_time is not None:
-            seen.process_age = max(seen.now - instance.start_time, 0.0)
+        seen = self._at_first_sight()
+        seen.update_interval = self.instance.update_interval
+        seen.problems.update(self.instance.problems)
         probes = in_parallel([_with(self._sockets.probe, name) for name in SOCKETS])
         seen.probes = {probe.socket: probe for probe in probes}
         seen.leftovers = self._leftovers(seen.probes)
@@ -283,11 +281,8 @@ class Pool:
 
     def _state(self, stats: t.Optional[Json], failure: t.Optional[PoolError] = None) -> str:
         """How far one gets, from one exchange with the stratifier and, if that failed, a ping of the listener."""
-        instance = self.instance
-        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state, counts=stats)
-        seen.knows_files = self._files is not None
-        if instance.start_time is not None:
-            seen.process_age = seen.now - instance.start_time
+        seen = self._at_first_sight()
+        seen.counts = stats
         if stats is not None:
             seen.probes["stratifier"] = Probe("stratifier", "reply", 0.0)
         elif failure is None:
@@ -298,6 +293,15 @@ class Pool:
             seen.probes["listener"] = self._sockets.probe("listener")
             seen.stats_as_of = self._files_as_of()
         return _health.reached_state(seen)
+
+    def _at_first_sight(self) -> Observation:
+        """What is known of the instance before anything is asked."""
+        instance = self.instance
+        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
+        seen.knows_files = self._files is not None
+        if instance.start_time is not None:
+            seen.process_age = max(seen.now - instance.start_time, 0.0)
+        return seen
 
     def _files_as_of(self) -> t.Optional[int]:
         try:
