@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Dict, Iterable, Mapping, NoReturn, Union
+from typing import IO, Any, Callable, Collection, Dict, Iterable, Mapping, NoReturn, Union
 
 EMERG, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = range(8)
 NONCES = 2**32
@@ -39,6 +39,9 @@ SILENCE = 5.0  # seconds that the daemon waits for a client to say something
 TICK = 0.1
 START_DEADLINE = 15.0
 SECONDS_PER_SHARE = 3.33  # what variable difficulty aims at
+LEAVING = 0.5  # seconds over which miners follow a client.reconnect
+HANDOVER = 0.2  # seconds from the end of main.pid to the start of the process that follows
+NEVER = math.inf
 SOCKETS = ("listener", "stratifier", "connector", "generator")
 WINDOWS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1hr": 3600, "6hr": 21600, "1d": 86400, "7d": 604800}
 DSPS: dict[str, str] = {
@@ -61,6 +64,7 @@ FAULT_SOCKETS: dict[str, tuple[str, ...]] = {
 FAULTS = (
     "down", "refused", "hung", "starting", "slow", "half_reply", "oversized", "garbage", "no_reply", "no_permission",
     "stale_work", "bitcoind_down", "dead_stats", "listener_dead", "hashrate_drop", "failover", "rejects",
+    "lingers", "ignores_term", "dies_on_shutdown", "restart_fails", "restart_old", "strands_clients", "slow_restart",
 )  # fmt: skip
 SILENT_FAULTS = ("hung", "starting", "bitcoind_down")
 
@@ -159,6 +163,9 @@ class Settings:
     status_interval: float = 60
     uptime: float = 0
     reconnect_after: float = 3
+    share_interval: float = 2
+    lazy_drop_after: float = 60
+    stubborn: int = 0
     counters: Mapping[str, list[Json]] = field(default_factory=dict)
     template: Json = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -246,6 +253,9 @@ class Client:
     id: int
     worker: Worker
     started: int
+    leaves: float = NEVER  # when the connection ends
+    lapses: float = NEVER  # when the stratifier lets go of it, which has marked it as dropped
+    returns: bool = True  # False: sent elsewhere
 
     @property
     def address(self) -> str:
@@ -271,19 +281,22 @@ def make_workers(settings: Settings) -> list[Worker]:
 
 
 class Pool:
-    """The miners and what they have achieved, at any moment."""
+    """The miners and what they have achieved, at any moment.
 
-    def __init__(self, settings: Settings) -> None:
+    Connector and stratifier each have a view of who is connected. After most commands these differ for a while.
+    """
+
+    def __init__(self, settings: Settings, age: float) -> None:
         self.settings = settings
         self.began = time.time()
         self.last_client_id = 0
-        self.clients: dict[int, Client] = {}
+        self.connections: dict[int, Client] = {}  # what the connector counts
+        self.clients: dict[int, Client] = {}  # what the stratifier counts
         self.away: list[tuple[float, Worker]] = []  # those who come back, and when
         self.queried: set[str] = set()  # users that exist only because somebody asked about them
         self.accepting = True
-        self.redirected = False
         self.reset_at: float | None = None
-        self.started = self.began - settings.age_at_start()
+        self.started = self.began - age
         self.populate()
 
     def adopt(self, settings: Settings) -> bool:
@@ -294,9 +307,14 @@ class Pool:
         self.settings = settings
         if changed:
             self.populate()
-            self.clients.clear()
-            self.away.clear()
+            self.clear()
         return changed
+
+    def clear(self) -> None:
+        """Nobody is connected, and nobody comes back."""
+        self.connections.clear()
+        self.clients.clear()
+        self.away.clear()
 
     def populate(self) -> None:
         self.workers = make_workers(self.settings)
@@ -315,16 +333,69 @@ class Pool:
     def connect(self, worker: Worker, moment: float | None = None) -> Client:
         self.last_client_id += 1
         client = Client(self.last_client_id, worker, int(moment or time.time()))
-        self.clients[client.id] = client
+        self.connections[client.id] = self.clients[client.id] = client
         return client
 
-    def drop(self, client_ids: Iterable[int], spread: float = 0.0) -> list[Client]:
-        """Disconnect clients; their workers return later, over `spread` seconds, unless they were sent elsewhere."""
-        dropped = [self.clients.pop(number) for number in list(client_ids) if number in self.clients]
+    def is_stubborn(self, worker: Worker) -> bool:
+        return worker.number >= len(self.workers) - self.settings.stubborn
+
+    def expect(self, workers: Iterable[Worker]) -> None:
+        """They will connect when the time has come for that."""
         due = time.time() + self.settings.reconnect_after
-        if not self.redirected:
-            self.away += [(due + spread * index / len(dropped), client.worker) for index, client in enumerate(dropped)]
-        return dropped
+        self.away += [(due, worker) for worker in workers]
+
+    def close(self, clients: Iterable[Client]) -> list[Client]:
+        """End connections. The result is whom the stratifier, told by the connector, drops because of that."""
+        closed = [client for client in list(clients) if self.connections.pop(client.id, None)]
+        self.expect(client.worker for client in closed if client.returns)
+        return self.forget(closed)
+
+    def forget(self, clients: Iterable[Client]) -> list[Client]:
+        """The stratifier drops clients, but those that it has marked only when they lapse."""
+        known = [client for client in clients if client.id in self.clients and client.lapses == NEVER]
+        for client in known:
+            del self.clients[client.id]
+        return known
+
+    def disown(self, clients: Iterable[Client]) -> list[Client]:
+        """The stratifier drops clients. Each connection stays until its miner says something: silent ones for good."""
+        now = time.time()
+        disowned = self.forget(clients)
+        for client in disowned:
+            if not client.worker.idle and not self.is_stubborn(client.worker):
+                client.leaves = min(client.leaves, now + self.settings.share_interval)
+        return disowned
+
+    def send_away(self, clients: Collection[Client], elsewhere: bool = False) -> None:
+        """Send client.reconnect. Whoever heeds it leaves soon."""
+        now = time.time()
+        for position, client in enumerate(clients):
+            if not self.is_stubborn(client.worker):
+                client.leaves = min(client.leaves, now + LEAVING * position / len(clients))
+                client.returns = not elsewhere
+
+    def mark(self, clients: Iterable[Client]) -> None:
+        """The stratifier takes clients for dropped, and goes on counting them for a while."""
+        due = time.time() + self.settings.lazy_drop_after
+        for client in clients:
+            client.lapses = min(client.lapses, due)
+
+    def leave(self) -> list[Client]:
+        """End the connections of miners that leave now; the result is as with `close`.
+
+        While the pool rejects, nobody notices: the thread that takes new miners is the one that reads the others.
+        """
+        now = time.time()
+        leaving = [client for client in self.connections.values() if client.leaves <= now]
+        return self.close(leaving) if self.accepting else []
+
+    def lapse(self) -> list[Client]:
+        """Marked clients of which the stratifier lets go now."""
+        now = time.time()
+        lapsed = [client for client in self.clients.values() if client.lapses <= now]
+        for client in lapsed:
+            del self.clients[client.id]
+        return lapsed
 
     def returning(self) -> list[Worker]:
         """The workers whose time to come back has come."""
@@ -579,6 +650,8 @@ class Log:
         self.path = path
         self.level = level
         self.width = 510 if layout != "2017" else 1 << 20  # later builds cut long lines
+        with open(path, "a", encoding="utf-8"):
+            pass  # it is there even if the level lets nothing through
 
     def write(self, level: int, *texts: str, moment: float | None = None) -> None:
         if level > self.level or not texts:
@@ -894,15 +967,18 @@ class Instance:
         os.makedirs(self.logdir, exist_ok=True)
         self.log = Log(os.path.join(self.logdir, arguments.name + ".log"), arguments.level, self.settings.layout)
         self.recorder = Recorder(os.path.join(self.logdir, "simulation.jsonl"))
-        self.pool = Pool(self.settings)
+        # What follows a running instance has just been started, whatever that one claimed.
+        age = 0.0 if arguments.handover else self.settings.age_at_start()
+        self.pool = Pool(self.settings, age)
         self.files = StatusFiles(self.pool, self.logdir, self.log)
         self.counted: dict[str, int] = {}
-        self.workbases = int(self.settings.age_at_start() / max(self.settings.update_interval, 0.1))
+        self.workbases = int(age / max(self.settings.update_interval, 0.1))
         self.ready = False
         self.ending = ""
         self.wake = threading.Event()
         self.lock = threading.Lock()  # one at a time: a conversation, or what time brings
-        self.work_due = self.status_due = self.alarm_due = self.last_work = 0.0
+        self.work_due = self.alarm_due = self.last_work = 0.0
+        self.status_due = time.time() + self.settings.status_interval if arguments.handover else 0.0
         self.endpoints: dict[str, Endpoint] = {}
 
     # Life
@@ -913,6 +989,8 @@ class Instance:
 
     def start(self) -> None:
         """Sockets first, then the rest, as the daemon does."""
+        signal.signal(signal.SIGTERM, self.terminated)
+        signal.signal(signal.SIGINT, self.terminated)
         os.makedirs(self.arguments.socket_dir, mode=0o750, exist_ok=True)
         os.chmod(self.arguments.socket_dir, 0o750)
         self.make_room()
@@ -920,18 +998,18 @@ class Instance:
             stream.write(self.arguments.name[:14])
         overwrite(self.pid_file, str(os.getpid()))
         self.files.prepare()
-        for name in SOCKETS + (("pool",) if self.settings.dialect == "guide" else ()):
-            self.endpoints[name] = Endpoint(name, os.path.join(self.arguments.socket_dir, name), self)
-            self.endpoints[name].open()
-        name = self.arguments.name
-        self.log.write(
-            NOTICE,
-            "Setting maxclients to 18000 due to max open file limit of 20000",
-            *(f"{name} {process} starting" for process in ("generator", "stratifier", "connector")),
-            f"{name} connector ready",
-            moment=self.pool.started,
-        )
-        with self.lock:
+        with self.lock:  # nobody gets an answer before all sockets are there
+            for name in SOCKETS + (("pool",) if self.settings.dialect == "guide" else ()):
+                self.endpoints[name] = Endpoint(name, os.path.join(self.arguments.socket_dir, name), self)
+                self.endpoints[name].open()
+            name = self.arguments.name
+            self.log.write(
+                NOTICE,
+                "Setting maxclients to 18000 due to max open file limit of 20000",
+                *(f"{name} {process} starting" for process in ("generator", "stratifier", "connector")),
+                f"{name} connector ready",
+                moment=self.pool.started,
+            )
             self.tick()
             self.apply_faults(())
             self.acknowledge()
@@ -951,17 +1029,20 @@ class Instance:
             time.sleep(TICK / 2)
 
     def run(self) -> NoReturn:
-        signal.signal(signal.SIGTERM, self.terminated)
-        signal.signal(signal.SIGINT, self.terminated)
-        while not self.ending:
+        while True:
             self.wake.wait(TICK)
+            self.wake.clear()
             if not self.ending:
                 with self.lock:
                     self.tick()
-        self.end()
+            elif self.ending == "restart" and self.settings.fault("restart_old"):
+                self.go_on()
+            else:
+                self.end()
 
     def terminated(self, _signal: int, _frame: object) -> None:
-        self.ending = "terminated"
+        if not self.settings.fault("ignores_term"):
+            self.ending = "terminated"
 
     def end_if_asked(self) -> None:
         if self.ending:
@@ -969,23 +1050,61 @@ class Instance:
 
     def end(self) -> NoReturn:
         os.chmod(self.arguments.socket_dir, 0o750)
+        if self.ending != "terminated":
+            time.sleep(TICK)  # the reply may still be on its way
+        lingers = self.settings.fault("lingers")
+        if self.ending == "shutdown" and lingers:
+            self.stay(lingers.number("seconds", NEVER))
         if self.ending in ("shutdown", "restart"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.pid_file)
-            time.sleep(TICK)
+            self.remove_pid_file()
         if self.ending == "restart":
-            self.succeed()
+            self.hand_over()
         for endpoint in self.endpoints.values():
             endpoint.close()
         os._exit(0)
 
-    def succeed(self) -> None:
-        """Start the process that follows this one. Its sockets replace ours."""
-        time.sleep(0.2)
+    def remove_pid_file(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.pid_file)
+
+    def stay(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Do nothing for so long, or until something is so; false when SIGTERM ends it."""
+        deadline = time.monotonic() + seconds
+        while self.ending != "terminated" and time.monotonic() < deadline and not until():
+            time.sleep(TICK / 2)
+        return self.ending != "terminated"
+
+    def wait_for_handover(self) -> bool:
+        """For as long as a restart takes; false when SIGTERM ends it."""
+        slow = self.settings.fault("slow_restart")
+        return self.stay(slow.number("seconds", 5) if slow else HANDOVER)
+
+    def hand_over(self) -> None:
+        """Start the process that follows this one, and stay until it is there. Its sockets replace ours."""
+        if self.settings.fault("restart_fails"):
+            self.leave_a_copy()
+        if not self.wait_for_handover():
+            return
         handover = [] if self.arguments.handover else ["-H"]
         null = subprocess.DEVNULL
         command = [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:], *handover]
         subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True)
+        self.stay(START_DEADLINE, until=lambda: os.path.exists(self.pid_file))
+
+    def leave_a_copy(self) -> NoReturn:
+        """A copy of this process holds the listener, and answers nobody there; nothing else is left."""
+        for name in ("stratifier", "connector", "generator"):
+            self.endpoints[name].close()
+        if os.fork() == 0:
+            self.stay(NEVER)
+        os._exit(0)
+
+    def go_on(self) -> None:
+        """A restart that came to nothing: after a while, this process is what it was."""
+        self.remove_pid_file()
+        if self.wait_for_handover():
+            overwrite(self.pid_file, str(os.getpid()))
+            self.ending = ""
 
     # Time
 
@@ -1002,6 +1121,8 @@ class Instance:
             self.alarm_due = now + 5
             self.log.write(WARNING, "CRITICAL: No bitcoinds active!")
         if self.ready:
+            self.log_dropped(self.pool.leave())
+            self.log_dropped(self.pool.lapse(), "lazily")
             self.welcome(self.pool.returning())
             self.work(now, bool(stuck))
             self.report(now)
@@ -1035,8 +1156,7 @@ class Instance:
         self.ready = False
         self.workbases = 0
         self.last_work = 0.0
-        self.pool.clients.clear()
-        self.pool.away.clear()
+        self.pool.clear()
         status = os.path.join(self.logdir, "pool", "pool.status")
         if os.path.exists(status):
             os.unlink(status)
@@ -1079,7 +1199,17 @@ class Instance:
             f"Block hash changed to {BEST_HASH}",
             moment=moment,
         )
-        self.welcome(self.pool.workers, moment)
+        if self.arguments.handover:
+            self.pool.expect(self.handed_over())
+        else:
+            self.welcome(self.pool.workers, moment)
+
+    def handed_over(self) -> list[Worker]:
+        """The workers that the process before this one has told to come back."""
+        workers = self.pool.workers
+        strands = self.settings.fault("strands_clients")
+        stranded = int(strands.number("count", len(workers))) if strands else 0
+        return workers[: max(0, len(workers) - stranded)]
 
     def welcome(self, workers: list[Worker], moment: float | None = None) -> None:
         lines: list[str] = []
@@ -1109,8 +1239,8 @@ class Instance:
     # Conversations
 
     def is_silent(self, socket_name: str) -> bool:
-        """A process that makes way for its successor answers nobody."""
-        return self.ending == "restart" or any(self.settings.fault_on(name, socket_name) for name in SILENT_FAULTS)
+        """A process that is about to end answers nobody."""
+        return bool(self.ending) or any(self.settings.fault_on(name, socket_name) for name in SILENT_FAULTS)
 
     def answer(self, socket_name: str, message: str | None) -> Reply:
         """The reply, or None to close without one. `message` is None when there was no whole message."""
@@ -1138,7 +1268,7 @@ class Instance:
         lower = message.lower()
         if lower.startswith("shutdown"):
             self.log.write(WARNING, "Listener received shutdown message, terminating ckpool")
-            self.ending = "shutdown"
+            self.ending = "death" if self.settings.fault("dies_on_shutdown") else "shutdown"
             return "exiting"
         if lower.startswith("ping"):
             return "pong"
@@ -1162,7 +1292,7 @@ class Instance:
             return verb
         if lower.startswith("reconnect"):
             self.log.write(WARNING, "Listener received request to send reconnect to clients")
-            self.send_away(elsewhere=lower.startswith("reconnect:"))
+            self.reconnect(elsewhere=lower.startswith("reconnect:"))
             return "reconnecting"
         if lower.startswith("resetshares") and self.settings.layout != "2017":
             self.pool.reset_at = time.time()
@@ -1186,14 +1316,21 @@ class Instance:
         time.sleep(SILENCE)
         os._exit(1)
 
-    def send_away(self, elsewhere: bool = False) -> None:
-        self.pool.redirected = elsewhere
-        self.log_dropped(self.pool.drop(list(self.pool.clients), spread=1.0))
-        self.pool.redirected = False
+    def reconnect(self, elsewhere: bool) -> None:
+        everybody = list(self.pool.clients.values())
+        self.pool.send_away(everybody, elsewhere)
+        self.pool.mark(everybody)
 
-    def log_dropped(self, clients: list[Client]) -> None:
-        text = "Dropped client %d %s user %s worker %s "
-        lines = (text % (gone.id, gone.address, gone.worker.user, gone.worker.name) for gone in clients)
+    def drop_all(self) -> None:
+        count = len(self.pool.clients)
+        self.pool.close(self.pool.connections.values())
+        self.pool.clients.clear()
+        if count:
+            self.log.write(NOTICE, f"Dropped {count} instances for dropall request")
+
+    def log_dropped(self, clients: list[Client], how: str = "") -> None:
+        text = "Dropped client %d %s user %s worker %s %s"
+        lines = (text % (gone.id, gone.address, gone.worker.user, gone.worker.name, how) for gone in clients)
         self.log.write(NOTICE, *lines)
 
     def answer_stratifier(self, message: str) -> Reply:
@@ -1207,11 +1344,14 @@ class Instance:
         query = Queries(self.pool).answer(message)
         if query is not None:  # the public builds do the work, with its side effects, and keep the result to themselves
             return encode(query) if self.settings.dialect == "api" else None
-        if lower.startswith(("dropclient", "reconnclient")):
-            number = leading_number(message, message.partition("=")[0] + "=")
-            self.log_dropped(self.pool.drop([] if number is None else [number]))
-        elif lower.startswith(("dropall", "reconnect")):
-            self.send_away(elsewhere=lower.startswith("reconnect:"))
+        if lower.startswith("dropclient"):
+            self.log_dropped(self.pool.disown(client_named(message, self.pool.clients)))
+        elif lower.startswith("reconnclient"):
+            self.pool.send_away(client_named(message, self.pool.clients))
+        elif lower.startswith("dropall"):
+            self.drop_all()
+        elif lower.startswith("reconnect"):
+            self.reconnect(elsewhere=lower.startswith("reconnect:"))
         elif lower.startswith("loglevel"):
             number = leading_number(message, "loglevel=")
             self.log.level = self.log.level if number is None else number
@@ -1230,8 +1370,7 @@ class Instance:
         if lower.startswith(("accept", "reject")):
             self.pool.accepting = lower.startswith("accept")
         elif lower.startswith("dropclient"):
-            number = leading_number(message, message.partition("=")[0] + "=")
-            self.log_dropped(self.pool.drop([] if number is None else [number]))
+            self.log_dropped(self.pool.close(client_named(message, self.pool.connections)))
         elif not lower.startswith(("testclient", "loglevel", "passthrough", "getxfd", "{")):
             self.log.write(WARNING, f"Unhandled connector message: {message}")
         return None
@@ -1280,10 +1419,10 @@ class Instance:
         return encode({"result": None, "error": "unknown method", "id": number})
 
     def drop_user(self, user: str) -> str:
-        mine = [client.id for client in self.pool.clients.values() if client.worker.user == user]
+        mine = [client for client in self.pool.clients.values() if client.worker.user == user]
         if not mine:
             return f"user {user} not found"
-        self.log_dropped(self.pool.drop(mine))
+        self.log_dropped(self.pool.close(mine))
         return f"dropped {len(mine)} clients of user {user}"
 
     # Counts
@@ -1327,9 +1466,9 @@ class Instance:
     def connector_counts(self) -> dict[str, Json]:
         pool = self.pool
         counts = {
-            "clients": self.objects(len(pool.clients), "connections", pool.last_client_id),
-            "dead": self.objects(0, "", pool.last_client_id - len(pool.clients)),
-            "sends": self.objects(0, "", self.workbases * len(pool.clients)),
+            "clients": self.objects(len(pool.connections), "connections", pool.last_client_id),
+            "dead": self.objects(0, "", pool.last_client_id - len(pool.connections)),
+            "sends": self.objects(0, "", self.workbases * len(pool.connections)),
             "delays": self.objects(0, ""),
         }
         counts = self.counted_objects(counts, "connector")
@@ -1386,6 +1525,12 @@ def leading_number(message: str, prefix: str) -> int | None:
     sign, digits = (rest[:1], rest[1:]) if rest[:1] in ("-", "+") else ("", rest)
     length = next((index for index, letter in enumerate(digits) if letter not in "0123456789"), len(digits))
     return int(sign + digits[: min(length, 20)]) if length else None
+
+
+def client_named(message: str, clients: dict[int, Client]) -> list[Client]:
+    """The one whose id follows the equals sign, if it is there."""
+    number = leading_number(message, message.partition("=")[0] + "=")
+    return [clients[number]] if number in clients else []
 
 
 def stamp_of(path: str) -> int:

@@ -99,6 +99,14 @@ class Instance:
         places = ["-n", self.name, "-s", self.socket_dir, "-c", self.config_path, "-l", str(self.loglevel)]
         return [sys.executable, script, *places, *MODES[self.mode], "-D"]
 
+    def pid(self) -> int | None:
+        """Which process says that it is this instance."""
+        try:
+            with open(os.path.join(self.socket_dir, "main.pid"), encoding="ascii") as stream:
+                return int(stream.read(20))
+        except (OSError, ValueError):
+            return None
+
     def ends_itself(self) -> bool:
         faults = self.config["simulation"].get("faults", [])
         return any((fault if isinstance(fault, str) else fault.get("fault")) in ENDING_FAULTS for fault in faults)
@@ -217,6 +225,8 @@ class Fleet:
             return "same" if instance.as_written() and instance.ends_itself() else "ended"
         if len(pids) > 1 or arguments_of(str(pids[0]))[1:] != instance.command(self.script)[1:]:
             return "relaunch"
+        if instance.pid() != pids[0]:
+            return "relaunch"  # what a failed restart has left
         places = ("logdir", "sockdir")
         before = self.present.get(instance.name, {})
         lasting = before.get("simulation", {})

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -88,6 +89,22 @@ class Simulated:
     def alive(self) -> bool:
         return any(is_alive(pid) for pid in self.pids)
 
+    def processes(self) -> set[int]:
+        """Those of this instance that are there now, whoever started them."""
+        return {int(entry) for entry in os.listdir("/proc") if entry.isdigit() and self.owns(int(entry))}
+
+    def owns(self, pid: int) -> bool:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return str(SCRIPT).encode() in words and str(self.config_path).encode() in words
+
+    def connected(self) -> tuple[int, int]:
+        """How many clients the connector counts, and how many the stratifier."""
+        counts = [self.ask_json(name, "stats")["clients"]["count"] for name in ("connector", "stratifier")]
+        return counts[0], counts[1]
+
     def ask(self, name: str, message: str, timeout: float = 5.0) -> bytes | str:
         """The reply's bytes, or in words what happened instead."""
         with socket.socket(socket.AF_UNIX) as connection:
@@ -130,10 +147,10 @@ class Simulated:
         return [(entry["socket"], entry["message"]) for entry in map(json.loads, lines)]
 
     def end(self) -> None:
-        for pid in self.pids:
-            if is_alive(pid) and str(SCRIPT).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not self.alive(), "the end of a killed process")
+        wait_for(lambda: not self.processes(), "the end of killed processes")
         if self.sockets.is_dir():
             self.sockets.chmod(0o750)
 

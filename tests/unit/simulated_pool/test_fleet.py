@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -99,6 +102,23 @@ def test_an_instance_that_shall_be_down_stays_down(folder: Folder) -> None:
     assert folder.apply(instances=[{"name": "a"}])["started"] == ["a"]
     assert folder.apply(instances=[down])["reconfigured"] == ["a"]
     assert folder.processes() == {}
+
+
+def test_what_a_failed_restart_leaves_is_replaced(folder: Folder) -> None:
+    failing = {"name": "a", "faults": [{"fault": "restart_fails"}]}
+    folder.apply(instances=[failing])
+    before = folder.processes()["a"]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(folder.path / "a" / "sockets" / "listener"))
+        connection.sendall(struct.pack("<I", 7) + b"restart")
+        assert connection.recv(100)[4:] == b"restarting"
+        connection.recv(1)
+    deadline = time.monotonic() + 10
+    while folder.processes().get("a") in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert folder.processes()["a"] != before
+    assert folder.apply(instances=[failing])["started"] == ["a"]
+    assert folder.apply(instances=[failing])["differs"] is False
 
 
 def test_folders_elsewhere_are_left_as_they_were(folder: Folder, short_tmp: Path) -> None:

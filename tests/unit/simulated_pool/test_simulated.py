@@ -91,26 +91,6 @@ def test_a_second_start_is_refused(simulate: Simulate) -> None:
     assert pool.ask("listener", "ping") == b"pong"
 
 
-def test_restart(simulate: Simulate) -> None:
-    pool = simulate()
-    before = pool.pid
-    assert pool.ask("listener", "restart") == b"restarting"
-    eventually(lambda: not (pool.sockets / "main.pid").exists(), "main.pid being gone")
-    eventually((pool.sockets / "main.pid").exists, "main.pid being back")
-    eventually((pool.sockets / "main.pid").read_text, "a pid in it")
-    pool.pids.add(pool.pid)
-    assert pool.pid != before
-    eventually(lambda: not Path(f"/proc/{before}").exists(), "the old process going")
-    assert eventually(lambda: answer_or_none(pool, "ping"), "an answer") == b"pong"
-
-
-def answer_or_none(pool: Any, message: str) -> Any:
-    try:
-        return pool.ask("stratifier", message, SHORT)
-    except OSError:
-        return None
-
-
 def test_unusable_configuration_is_an_error(simulate: Simulate) -> None:
     pool = simulate(start=False, faults=["misspelt"])
     done = pool.start()
@@ -171,30 +151,6 @@ def test_loglevel_hides_notices(simulate: Simulate) -> None:
     assert pool.log().count("Stored local workbase") == before
     assert pool.ask("stratifier", "bogus") == CLOSED
     assert "Unhandled stratifier message: bogus" in pool.log()
-
-
-def test_reconnect_and_back(simulate: Simulate) -> None:
-    pool = simulate(users=2, workers_per_user=3, reconnect_after=0.3)
-    assert pool.ask("listener", "reconnect") == b"reconnecting"
-    assert pool.ask_json("connector", "stats")["clients"]["count"] == 0
-    eventually(lambda: pool.ask_json("connector", "stats")["clients"]["count"] == 6, "the miners being back")
-    assert pool.ask_json("stratifier", "stats")["clients"]["generated"] == 12
-    assert pool.log().count("Dropped client") == 6
-
-
-def test_reconnect_elsewhere_and_reject(simulate: Simulate) -> None:
-    pool = simulate(reconnect_after=0.1)
-    pool.ask("stratifier", "dropclient=2")
-    eventually(lambda: "Authorised client 7 " in pool.log(), "the return")
-    assert pool.ask("listener", "reject") == b"rejecting"
-    pool.ask("stratifier", "dropclient=7")
-    time.sleep(0.4)
-    assert pool.ask_json("connector", "stats")["clients"]["count"] == 5
-    assert pool.ask("listener", "accept") == b"accepting"
-    eventually(lambda: pool.ask_json("connector", "stats")["clients"]["count"] == 6, "the return")
-    pool.ask("listener", "reconnect:127.0.0.1,3333")
-    time.sleep(0.4)
-    assert pool.ask_json("connector", "stats")["clients"]["count"] == 0
 
 
 # Dialects

@@ -1,0 +1,376 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the simulated instance does when it is told to: drop, reconnect, reject, end, make way, and fail at that."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+Simulate = Callable[..., Any]
+SOCKETS = ("listener", "stratifier", "connector", "generator")
+LEFT_OPEN = "no reply, connection left open"
+CLOSED = "closed without a reply"
+SHORT = 0.3
+
+
+def eventually(condition: Callable[[], Any], what: str = "") -> Any:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"in vain: {what}")
+
+
+def lines(pool: Any, start: str) -> list[str]:
+    return [line[26:] for line in pool.log().splitlines() if line[26:].startswith(start)]
+
+
+def dropped(pool: Any) -> list[int]:
+    """The ids in the log's lines about dropped clients."""
+    return [int(line.split()[2]) for line in lines(pool, "Dropped client")]
+
+
+def pid_in_file(pool: Any) -> int | None:
+    try:
+        return int((pool.sockets / "main.pid").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def serves(pool: Any) -> bool:
+    try:
+        return bool(pool.ask("stratifier", "ping", SHORT) == b"pong")
+    except OSError:
+        return False
+
+
+def refuses(pool: Any, name: str) -> bool:
+    try:
+        pool.ask(name, "ping", SHORT)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def restarted(pool: Any, before: int) -> None:
+    """Wait for the next process: once its stratifier answers, all its sockets do."""
+    eventually(lambda: pid_in_file(pool) not in (None, before), "another pid")
+    eventually(lambda: serves(pool), "an answer")
+
+
+# Clients
+
+
+def test_connector_closes_at_once(simulate: Simulate) -> None:
+    pool = simulate()
+    assert pool.ask("connector", "dropclient=2") == CLOSED
+    assert pool.connected() == (5, 5)
+    (line,) = lines(pool, "Dropped client")
+    assert re.fullmatch(r"Dropped client 2 127\.0\.0\.2 user (\w+) worker \1\.rig1 ", line)
+    assert pool.ask("connector", "dropclient=99") == CLOSED
+    assert pool.ask("connector", "dropclient") == CLOSED
+    assert pool.connected() == (5, 5)
+    assert dropped(pool) == [2]
+
+
+def test_stratifier_leaves_the_connection_until_the_miner_speaks(simulate: Simulate) -> None:
+    pool = simulate(share_interval=1, reconnect_after=1)
+    assert pool.ask("stratifier", "dropclient=2") == CLOSED
+    assert pool.connected() == (6, 5)
+    assert dropped(pool) == [2]
+    eventually(lambda: pool.connected() == (5, 5), "the end of the connection")
+    eventually(lambda: pool.connected() == (6, 6), "the return")
+    assert len(lines(pool, "Authorised client 7 ")) == 1
+    assert dropped(pool) == [2]
+
+
+def test_who_says_nothing_stays_connected(simulate: Simulate) -> None:
+    pool = simulate(share_interval=0, idle=2, stubborn=1)
+    for client in (4, 5, 6):
+        pool.ask("stratifier", f"dropclient={client}")
+    eventually(lambda: pool.connected() == (5, 3), "the end of the one that speaks")
+    time.sleep(0.3)
+    assert pool.connected() == (5, 3)
+    pool.ask("connector", "dropclient=6")
+    assert pool.connected() == (4, 3)
+    assert dropped(pool) == [4, 5, 6]
+
+
+def test_one_client_is_told_to_reconnect(simulate: Simulate) -> None:
+    pool = simulate(stubborn=1, reconnect_after=1)
+    pool.ask("stratifier", "reconnclient=6")
+    pool.ask("stratifier", "reconnclient=2")
+    pool.ask("stratifier", "reconnclient=77")
+    eventually(lambda: pool.connected() == (5, 5), "the leaving")
+    eventually(lambda: pool.connected() == (6, 6), "the return")
+    assert dropped(pool) == [2]
+
+
+def test_dropall_drops_the_stubborn_too(simulate: Simulate) -> None:
+    pool = simulate(stubborn=2)
+    pool.ask("stratifier", "dropall")
+    assert pool.connected() == (0, 0)
+    pool.ask("stratifier", "dropall")
+    assert lines(pool, "Dropped") == ["Dropped 6 instances for dropall request"]
+
+
+def test_reconnect_and_back(simulate: Simulate) -> None:
+    pool = simulate(reconnect_after=1.5, lazy_drop_after=4)
+    assert pool.ask("listener", "reconnect") == b"reconnecting"
+    began = time.monotonic()
+    eventually(lambda: pool.connected()[0] == 0, "the leaving")
+    assert time.monotonic() - began < 1.5
+    assert pool.connected() == (0, 6)
+    assert dropped(pool) == []
+    eventually(lambda: pool.connected() == (6, 12), "the return, and those that are still counted")
+    eventually(lambda: pool.connected() == (6, 6), "the end of the old clients")
+    assert dropped(pool) == [1, 2, 3, 4, 5, 6]
+    assert all(line.endswith(" lazily") for line in lines(pool, "Dropped"))
+    assert lines(pool, "Listener received") == ["Listener received request to send reconnect to clients"]
+
+
+def test_the_stubborn_stay_until_they_are_dropped(simulate: Simulate) -> None:
+    pool = simulate(stubborn=2)
+    pool.change(stubborn=1)
+    pool.ask("listener", "reconnect:127.0.0.1,3333")
+    eventually(lambda: pool.connected() == (1, 6), "the leaving")
+    pool.ask("connector", "dropclient=6")
+    assert pool.connected() == (0, 6)
+    assert dropped(pool) == []
+
+
+def test_sent_elsewhere_for_good(simulate: Simulate) -> None:
+    pool = simulate(reconnect_after=0, lazy_drop_after=0.5, stubborn=1)
+    pool.ask("listener", "reconnect:127.0.0.1,3333")
+    eventually(lambda: pool.connected() == (1, 0), "the leaving")
+    time.sleep(0.3)
+    assert pool.connected() == (1, 0)
+    pool.ask("connector", "dropclient=6")
+    eventually(lambda: pool.connected() == (1, 1), "the return of who has ignored it")
+
+
+def test_reject_keeps_miners_from_coming_and_from_being_seen_to_go(simulate: Simulate) -> None:
+    pool = simulate(reconnect_after=0.1)
+    assert pool.ask("listener", "reject") == b"rejecting"
+    pool.ask("connector", "dropclient=1")
+    pool.ask("listener", "reconnect:127.0.0.1,3333")
+    time.sleep(1)
+    assert pool.connected() == (5, 5)
+    assert pool.ask("listener", "accept") == b"accepting"
+    eventually(lambda: pool.connected() == (1, 6), "one who comes, five who have left")
+
+
+def test_who_is_connected_is_what_the_stratifier_says(simulate: Simulate) -> None:
+    pool = simulate(dialect="api", users=2)
+    pool.ask("stratifier", "dropclient=2")
+    clients = pool.ask_json("stratifier", "clients")["clients"]
+    assert [client["id"] for client in clients] == [1, 3, 4]
+    user = clients[0]["workername"].partition(".")[0]
+    assert pool.ask_json("stratifier", f'userclients={{"user": "{user}"}}')["clients"] == [1]
+
+
+def test_dropuser_closes_each_connection_once(simulate: Simulate) -> None:
+    pool = simulate(dialect="guide", users=2, reconnect_after=0.1)
+    user = pool.ask_json("stratifier", "users")["users"][0]["user"]
+    pool.ask("listener", "reconnect")
+    eventually(lambda: pool.ask_json("connector", "stats")["clients"]["generated"] == 8, "the return")
+    pool.ask("stratifier", "dropuser=" + user)  # whose old clients are still counted
+    assert dropped(pool) == [5, 6]
+    eventually(lambda: pool.ask_json("connector", "stats")["clients"]["generated"] == 10, "the return")
+    time.sleep(0.3)
+    assert pool.ask_json("connector", "stats")["clients"]["count"] == 4
+
+
+def test_no_authorised_lines_below_notice(simulate: Simulate) -> None:
+    pool = simulate("-l", "4", reconnect_after=0.1)
+    assert pool.connected() == (6, 6)
+    assert lines(pool, "Authorised") == []
+    pool.ask("listener", "loglevel=5")
+    pool.ask("connector", "dropclient=3")
+    eventually(lambda: lines(pool, "Authorised client 7 "), "the return")
+    assert (len(lines(pool, "Authorised")), dropped(pool)) == (1, [3])
+
+
+# Shutdown
+
+
+def test_lingers(simulate: Simulate) -> None:
+    pool = simulate(faults=["lingers"])
+    assert pool.ask("listener", "shutdown") == b"exiting"
+    time.sleep(0.5)
+    assert pool.alive()
+    assert pid_in_file(pool) in pool.pids
+    assert pool.ask("stratifier", "ping", SHORT) == LEFT_OPEN
+    os.kill(pool.pid, signal.SIGTERM)
+    eventually(lambda: not pool.alive(), "the end")
+    assert (pool.sockets / "main.pid").exists()
+
+
+def test_lingers_for_a_while(simulate: Simulate) -> None:
+    pool = simulate()
+    pool.change(faults=[{"fault": "lingers", "seconds": 1}])
+    began = time.monotonic()
+    assert pool.ask("listener", "shutdown") == b"exiting"
+    eventually(lambda: not pool.alive(), "the end")
+    assert time.monotonic() - began >= 1
+    assert sorted(os.listdir(pool.sockets)) == sorted(SOCKETS)
+
+
+def test_ignores_term(simulate: Simulate) -> None:
+    pool = simulate(faults=["ignores_term", "lingers"])
+    os.kill(pool.pid, signal.SIGTERM)
+    time.sleep(SHORT)
+    assert pool.ask("listener", "shutdown") == b"exiting"
+    os.kill(pool.pid, signal.SIGTERM)
+    time.sleep(SHORT)
+    assert pool.alive()
+    os.kill(pool.pid, signal.SIGKILL)
+    eventually(lambda: not pool.alive(), "the end")
+
+
+def test_ignores_term_no_more(simulate: Simulate) -> None:
+    pool = simulate(faults=["ignores_term"])
+    pool.change(faults=[])
+    os.kill(pool.pid, signal.SIGTERM)
+    eventually(lambda: not pool.alive(), "the end")
+
+
+def test_dies_on_shutdown(simulate: Simulate) -> None:
+    pool = simulate(faults=["dies_on_shutdown"])
+    assert pool.ask("listener", "shutdown") == b"exiting"
+    eventually(lambda: not pool.alive(), "the end")
+    assert sorted(os.listdir(pool.sockets)) == sorted((*SOCKETS, "main.pid"))
+    assert refuses(pool, "listener")
+
+
+# Restart
+
+
+def test_restart(simulate: Simulate) -> None:
+    pool = simulate("-l", "6", uptime=86400, reconnect_after=0.5)
+    before, command = pool.pid, Path(f"/proc/{pool.pid}/cmdline").read_bytes()
+    pool.ask("listener", "loglevel=3")
+    assert pool.ask("listener", "restart") == b"restarting"
+    eventually(lambda: pid_in_file(pool) is None, "main.pid being gone")
+    assert before in pool.processes()
+    restarted(pool, before)
+    assert Path(f"/proc/{pool.pid}/cmdline").read_bytes() == command + b"-H\0"
+    eventually(lambda: pool.processes() == {pool.pid}, "the old process going")
+    assert "Listener received restart message, attempting handover" not in pool.log()  # at level 3
+    eventually(lambda: pool.connected() == (6, 6), "the miners being back")
+    assert [int(line.split()[2]) for line in lines(pool, "Authorised")] == 2 * [1, 2, 3, 4, 5, 6]
+    stamps = [line[1:24] for line in pool.log().splitlines()]
+    assert stamps == sorted(stamps)
+    assert pool.ask_json("stratifier", "stats")["workbases"]["generated"] < 1000
+
+
+def test_restart_again(simulate: Simulate) -> None:
+    pool = simulate(reconnect_after=0.1)
+    for turn in (1, 2):
+        before = pool.pid
+        assert pool.ask("listener", "restart") == b"restarting"
+        restarted(pool, before)
+        assert len(lines(pool, "Listener received restart message, attempting handover")) == turn
+        assert Path(f"/proc/{pool.pid}/cmdline").read_bytes().split(b"\0").count(b"-H") == 1
+        eventually(lambda: pool.connected() == (6, 6), "the miners being back")
+
+
+def test_restart_fails(simulate: Simulate) -> None:
+    pool = simulate(faults=["restart_fails"])
+    before = pool.pid
+    assert pool.ask("listener", "restart") == b"restarting"
+    eventually(lambda: before not in pool.processes(), "the old process going")
+    (copy,) = pool.processes()
+    assert pid_in_file(pool) is None
+    assert [name for name in SOCKETS if refuses(pool, name)] == ["stratifier", "connector", "generator"]
+    assert pool.ask("listener", "ping", SHORT) == LEFT_OPEN
+    os.kill(copy, signal.SIGTERM)
+    eventually(lambda: not pool.processes(), "the end of the copy")
+    assert refuses(pool, "listener")
+    assert pool.start().returncode == 0
+    assert serves(pool)
+
+
+def test_restart_old(simulate: Simulate) -> None:
+    pool = simulate(faults=["restart_old"])
+    before = pool.pid
+    assert pool.ask("listener", "restart") == b"restarting"
+    eventually(lambda: pid_in_file(pool) is None, "main.pid being gone")
+    eventually(lambda: pid_in_file(pool) == before, "main.pid being back")
+    eventually(lambda: serves(pool), "an answer")
+    assert pool.processes() == {before}
+    assert pool.connected() == (6, 6)
+    pool.change(faults=[])
+    pool.ask("listener", "restart")
+    restarted(pool, before)
+
+
+@pytest.mark.parametrize(("options", "back"), [({}, 0), ({"count": 2}, 4), ({"count": 99}, 0)])
+def test_strands_clients(options: dict[str, int], back: int, simulate: Simulate) -> None:
+    pool = simulate(faults=[{"fault": "strands_clients", **options}], reconnect_after=0.1)
+    assert pool.connected() == (6, 6)
+    before = pool.pid
+    pool.ask("listener", "restart")
+    restarted(pool, before)
+    eventually(lambda: pool.connected() == (back, back), "those who come back")
+    time.sleep(0.5)
+    assert pool.connected() == (back, back)
+
+
+def test_slow_restart(simulate: Simulate) -> None:
+    pool = simulate(faults=[{"fault": "slow_restart", "seconds": 1.5}])
+    before = pool.pid
+    pool.ask("listener", "restart")
+    began = time.monotonic()
+    eventually(lambda: pid_in_file(pool) is None, "main.pid being gone")
+    assert pool.processes() == {before}
+    assert pool.ask("listener", "ping", SHORT) == LEFT_OPEN
+    restarted(pool, before)
+    assert time.monotonic() - began >= 1.5
+
+
+def test_slow_restart_ends_with_sigterm(simulate: Simulate) -> None:
+    pool = simulate(faults=["slow_restart"])
+    before = pool.pid
+    pool.ask("listener", "restart")
+    eventually(lambda: pid_in_file(pool) is None, "main.pid being gone")
+    os.kill(before, signal.SIGTERM)
+    eventually(lambda: not pool.processes(), "the end")
+    assert sorted(os.listdir(pool.sockets)) == sorted(SOCKETS)
+
+
+def test_the_guide_s_pool_process_is_the_listener(simulate: Simulate) -> None:
+    pool = simulate(dialect="guide")
+    assert pool.ask("stratifier", "loglevel=9") == b"Invalid"
+    assert pool.ask("stratifier", "loglevel=4") == b"success"
+    assert pool.ask_json("pool", "summary")["workers"] == 6
+    before = pool.pid
+    assert pool.ask("pool", "restart") == b"restarting"
+    restarted(pool, before)
+    assert pool.ask("pool", "shutdown") == b"exiting"
+    eventually(lambda: not pool.processes(), "the end")
+
+
+def test_every_fault_is_documented() -> None:
+    yaml = pytest.importorskip("yaml")
+    role = Path(__file__).parents[3] / "roles" / "simulated_pool"
+    script = (role / "files" / "simulated_ckpool.py").read_text()
+    (known,) = re.findall(r"^FAULTS = \((.*?)^\)", script, re.DOTALL | re.MULTILINE)
+    faults = re.findall(r'"(\w+)"', known)
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    options = specs["simulated_pool_instances"]["options"]["faults"]["options"]
+    assert options["fault"]["choices"] == faults
+    assert re.findall(r"^\| `(\w+)` \|", (role / "README.md").read_text(), re.MULTILINE) == faults
