@@ -11,21 +11,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ._records import Json, LogEvents, Number, Observation, Probe
+from ._observation import LogEvents, Observation, Probe
+from ._records import Json, Number
+from ._state import COUNTING_MODES, WORKING_MODES, reached_state, workbases
 from ._units import human_hashrate
 
 OK, WARN, CRITICAL, SKIPPED = "ok", "warn", "critical", "skipped"
 _STATUSES = (OK, WARN, CRITICAL)
 #: how bad a state is, the best first; also the order in which several instances are summed up
 STATES = ("ok", "starting", "degraded", "unknown", "hung", "down")
-_NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")
-_BORN_SECONDS = 10.0  #: within which a new process may not have opened its sockets
-_LONG_START_SECONDS = 120.0  #: within which a silent stratifier may still be starting, where no file tells
 _MIN_SHARES = 100.0  #: shares of difficulty 1 under which a ratio says nothing
 _UNREAD = "is log_dir right, and may we read it? does its disk have room?"
 _MINERS_LEFT = "did miners leave? see the Dropped client lines, and the network before the pool"
-WORKING_MODES = ("pool", "solo", "node")  #: modes that make work from a bitcoind of their own
-_COUNTING_MODES = ("pool", "solo", "node", "proxy")  #: modes that write pool.status
 
 
 @dataclasses.dataclass
@@ -124,56 +121,6 @@ def judge(seen: Observation, limits: t.Optional[Thresholds] = None, skip: t.Cont
     if state == "ok" and verdict.status != OK:
         verdict.state = "degraded"
     return verdict
-
-
-def reached_state(seen: Observation) -> str:
-    """How far one gets with an instance: C(down), C(hung), C(starting), C(unknown) or C(ok).
-
-    C(unknown) is a pool whose sockets we are not permitted to use, or cannot see although it runs. C(degraded) is for
-    a verdict to say.
-    """
-    probes = list(seen.probes.values())
-    stratifier = seen.probes.get("stratifier")
-    if not any(probe.answered for probe in probes):
-        if any(probe.outcome == "not_permitted" for probe in probes):
-            return "unknown"
-        if not all(probe.outcome in _NOBODY for probe in probes):
-            return "hung"
-        if seen.pid_state != "alive":
-            return "down"
-        if seen.process_age is not None and seen.process_age < _BORN_SECONDS:
-            return "starting"
-        return "unknown" if all(probe.outcome == "absent" for probe in probes) else "down"
-    if stratifier is None or stratifier.answered:
-        return "starting" if _has_no_work(seen) else "ok"
-    if stratifier.outcome == "unanswered":
-        return "starting" if _never_ready(seen) else "hung"
-    return "degraded"
-
-
-def _has_no_work(seen: Observation) -> bool:
-    return seen.mode in WORKING_MODES and workbases(seen.counts) == 0
-
-
-def workbases(counts: t.Optional[Json], field: str = "count") -> t.Optional[int]:
-    """A count of workbases from the stratifier's object counts; None where there are none."""
-    return count_of(counts, "workbases", field)
-
-
-def count_of(counts: t.Optional[Json], kind: str, field: str = "count") -> t.Optional[int]:
-    """A count of one kind of object; None where there are none."""
-    value = (counts or {}).get(kind)
-    found = value.get(field) if isinstance(value, dict) else None
-    return found if isinstance(found, int) else None
-
-
-def _never_ready(seen: Observation) -> bool:
-    """Whether a silent stratifier still waits for its first work: it has written no statistics in this run."""
-    if seen.process_age is None or seen.mode not in _COUNTING_MODES:
-        return False
-    if not seen.knows_files:
-        return seen.process_age < _LONG_START_SECONDS
-    return seen.stats_as_of is None or seen.now - seen.stats_as_of > seen.process_age + 1
 
 
 def _process(seen: Observation, limits: Thresholds, state: str) -> Check:
@@ -334,7 +281,7 @@ def _after(event: Number, *others: Number) -> bool:
 
 
 def _statistics(seen: Observation, limits: Thresholds, state: str) -> Check:
-    if seen.mode not in _COUNTING_MODES:
+    if seen.mode not in COUNTING_MODES:
         return _skipped("statistics", "mode", f"{seen.mode} mode writes none")
     if state in ("down", "starting", "unknown"):
         return _skipped("statistics", state, seen.problems.get("stats", f"it is {state}"))
@@ -467,7 +414,7 @@ def _at_least(
         observed: Number = getattr(seen.stats, field) if seen.stats else None
         if least is None:
             return _skipped(name, "no_minimum", f"no minimum of {name} is set")
-        if observed is None and (state != "ok" or seen.mode not in _COUNTING_MODES):
+        if observed is None and (state != "ok" or seen.mode not in COUNTING_MODES):
             return _skipped(name, "no_statistics", f"{name}: not known")
         made = Check(name, OK, observed, f"at least {text(least)}")
         if observed is None:

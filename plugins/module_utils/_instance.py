@@ -45,6 +45,7 @@ _LONG = {name: letter for letter, name in _WITH_VALUE.items()}
 _LONG.update({"btcsolo": "B", "passthrough": "P", "proxy": "p", "redirector": "R", "node": "N", "userproxy": "u"})
 _PROGRAMS = tuple(sorted(set(MODE_NAMES.values())))
 _INTERPRETERS = ("python", "sh", "bash", "dash", "env", "valgrind", "gdbserver")
+_COMM_LENGTH = 14  #: of its name, in the name of its process
 _MAX_FILE = 16 * 1024 * 1024
 
 
@@ -56,6 +57,7 @@ class Process:
     argv: t.List[str]
     options: t.Dict[str, str]
     start_time: t.Optional[float] = None
+    start_ticks: t.Optional[int] = None
 
     @property
     def mode(self) -> str:
@@ -79,6 +81,7 @@ class Instance:
     """One running or ended daemon: a socket directory and what belongs to it.
 
     C(root) is where this instance's file system is seen from here: empty, or C(/proc/PID/root) for a private one.
+    C(start_ticks) is when its process started, in the kernel's clock ticks: with the pid, that names a process for good.
     """
 
     socket_dir: str
@@ -87,6 +90,8 @@ class Instance:
     pid: t.Optional[int] = None
     pid_state: str = "absent"
     start_time: t.Optional[float] = None
+    start_ticks: t.Optional[int] = None
+    argv: t.List[str] = dataclasses.field(default_factory=list)
     root: str = ""
     log_dir: t.Optional[str] = None
     config: t.Optional[t.Dict[str, t.Any]] = None
@@ -99,6 +104,11 @@ class Instance:
     def log_path(self, *parts: str) -> t.Optional[str]:
         """A path in its log directory, as seen from here; None where that directory is not known."""
         return None if self.log_dir is None else os.path.join(self.root + self.log_dir, *parts)
+
+    @property
+    def options(self) -> t.Dict[str, str]:
+        """The options of its process, by letter; empty where there is none."""
+        return _options(self.argv) if self.argv else {}
 
     @property
     def log_file(self) -> t.Optional[str]:
@@ -227,7 +237,12 @@ def _process(pid: int) -> t.Optional[Process]:
     argv = _argv(pid)
     if not argv or not _looks_like_ckpool(argv) or not is_alive(pid):
         return None
-    return Process(pid, argv, _options(argv), _start_time(pid))
+    return _seen(pid, argv)
+
+
+def _seen(pid: int, argv: t.List[str]) -> Process:
+    ticks = start_ticks(pid)
+    return Process(pid, argv, _options(argv), _start_time(ticks), ticks)
 
 
 def _argv(pid: int) -> t.List[str]:
@@ -274,11 +289,17 @@ def _stat_fields(pid: int) -> t.List[str]:
         return []
 
 
-def _start_time(pid: int) -> t.Optional[float]:
-    """Epoch seconds. The clock is the kernel's own: in a container /proc/uptime may be the container's."""
+def start_ticks(pid: int) -> t.Optional[int]:
+    """When a process started, in clock ticks since the boot; None where it is gone or hidden. Never changes."""
     try:
-        ticks = int(_stat_fields(pid)[19])
+        return int(_stat_fields(pid)[19])
     except (IndexError, ValueError):
+        return None
+
+
+def _start_time(ticks: t.Optional[int]) -> t.Optional[float]:
+    """Epoch seconds. The clock is the kernel's own: in a container /proc/uptime may be the container's."""
+    if ticks is None:
         return None
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
@@ -299,16 +320,24 @@ def _of_process(process: Process, log_dir: t.Optional[str]) -> t.Optional[Instan
     root = _root_of(process.pid, folder)
     owner = _read_pid(f"{root}{folder}/main.pid")
     ours = owner in (process.pid, _inner_pid(process.pid))
-    if not ours and ((owner is not None and is_alive(owner)) or not _is_certain(process)):
+    if not _is_daemon(process) or (not ours and owner is not None and is_alive(owner)):
         return None
-    instance = Instance(folder, process.name, process.mode, process.pid, "alive", process.start_time, root, log_dir)
-    _read_config(instance, process)
+    instance = Instance(folder, process.name, process.mode, process.pid, root=root, log_dir=log_dir)
+    _take(instance, process)
     return instance
 
 
-def _is_certain(process: Process) -> bool:
-    """Whether its name alone says that it is a ckpool. Another tool may have that in its own: it needs a main.pid."""
-    return os.path.basename(process.argv[0]) in _PROGRAMS
+def _is_daemon(process: Process) -> bool:
+    """Whether it is a ckpool and no other program that has one in its command, as a monitor or a task of ours may.
+
+    The daemon gives its process its own name.
+    """
+    try:
+        with open(f"/proc/{process.pid}/comm", "rb") as handle:
+            comm = handle.read().rstrip(b"\n")
+    except OSError:
+        return False
+    return comm == os.fsencode(process.name)[:_COMM_LENGTH] or os.path.basename(process.argv[0]) in _PROGRAMS
 
 
 def _inner_pid(pid: int) -> t.Optional[int]:
@@ -355,16 +384,20 @@ def _adopt(instance: Instance, pid: int) -> None:
         instance.pid_state = "dead"
         return
     argv = _argv(pid)
-    process = Process(pid, argv, _options(argv), _start_time(pid))
-    # By its folder alone whatever has none of the daemon's options would pass for one in the default directory.
-    ours = bool(argv) and (_looks_like_ckpool(argv) or not {"n", "s"}.isdisjoint(process.options))
-    if ours and _same_folder(process, instance.socket_dir):
-        instance.pid_state, instance.mode, instance.start_time = "alive", process.mode, process.start_time
-        instance.name = process.name
-        _read_config(instance, process)
+    process = _seen(pid, argv)
+    if argv and _is_daemon(process) and _same_folder(process, instance.socket_dir):
+        instance.mode, instance.name = process.mode, process.name
+        _take(instance, process)
     else:
         # A process without a command line is the kernel's; one without a state is hidden from us.
         instance.pid_state = "another" if _stat_fields(pid) else "hidden"
+
+
+def _take(instance: Instance, process: Process) -> None:
+    """Fill in what the living process of an instance tells."""
+    instance.pid_state, instance.argv = "alive", process.argv
+    instance.start_time, instance.start_ticks = process.start_time, process.start_ticks
+    _read_config(instance, process)
 
 
 def _same_folder(process: Process, folder: str) -> bool:

@@ -1,7 +1,11 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in, a result or a helpful failure out: what every module of the collection shares."""
+"""Options in, a result or a helpful failure out: what every module of the collection shares.
+
+Every host compiles what a module imports anew, so this room imports little: what the reading modules share besides is in
+C(_reading.py).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import BadInput, PoolError
-from ._pool import MAX_REPLY, Answer, Instance, Pool
+from ._instance import Instance
+from ._wire import MAX_REPLY
 
-DOWN_STATES = ("down", "hung")
 _COMMON: t.Dict[str, t.Any] = {
     "socket_dir": {"type": "path"},
     "name": {"type": "str"},
@@ -48,10 +52,6 @@ class PoolModule(AnsibleModule):
         self.check_ranges(timeout=(0.01, 600), max_reply=(1, 2**31 - 1))
         return {key: self.params[key] for key in ("log_dir", "source", "timeout", "max_reply")}
 
-    def pool(self) -> Pool:
-        """The one pool that the options mean."""
-        return Pool.find(self.params["socket_dir"], self.params["name"], **self.common())
-
 
 def check_range(name: str, value: t.Any, least: float, most: float) -> None:
     """Refuse a number outside a range, both ends included. What is no number is for the argument spec to judge.
@@ -69,31 +69,33 @@ def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:
     try:
         result = work(module)
     except PoolError as exc:
-        facts = {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": exc.hint, **exc.facts}
-        message = f"{exc.phase}: {exc}" + (f". Hint: {exc.hint}" if exc.hint else "")
-        module.fail_json(msg=message, **facts)
+        module.fail_json(**failure(exc))
     if result.pop("failed", False):
         module.fail_json(**result)
-    module.exit_json(changed=False, **result)
-
-
-def answered(module: PoolModule, pool: Pool, answer: Answer, msg: str, **values: t.Any) -> Result:
-    """The results that all reading modules have in common, around their own values."""
-    instance = pool.instance.as_dict(answer.state)
-    result: Result = {
-        "instance": instance,
-        "source": answer.source,
-        "as_of": answer.as_of,
-        "problems": answer.problems,
-        **values,
-    }
-    if answer.state in DOWN_STATES:
-        msg = f"{describe(pool.instance)} is {answer.state}; " + msg
-        result["log_tail"] = pool.last_log_lines()
-        result["failed"] = bool(module.params.get("fail_when_down"))
-    return dict(result, msg=msg)
+    module.exit_json(**{"changed": False, **result})
 
 
 def describe(instance: Instance) -> str:
     """An instance by name and place."""
     return f"{instance.name} ({instance.socket_dir})"
+
+
+def failure(exc: PoolError) -> Result:
+    """A failure as a result."""
+    message = f"{exc.phase}: {exc}" + (f". Hint: {exc.hint}" if exc.hint else "")
+    return {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": exc.hint, **exc.facts, "msg": message}
+
+
+def controlled(
+    module: PoolModule, instance: Instance, msg: str, change: t.Dict[str, t.Tuple[str, str]], **values: t.Any
+) -> Result:
+    """The results that all control modules have in common, around their own values.
+
+    :arg change: what was or would be changed: what it is, to what it was before and what it is after.
+    """
+    before, after = ("".join(f"{what}: {sides[side]}\n" for what, sides in change.items()) for side in (0, 1))
+    result: Result = {"instance": instance.as_dict(), "msg": msg, "changed": before != after, **values}
+    if module._diff:
+        header = describe(instance)
+        result["diff"] = {"before": before, "after": after, "before_header": header, "after_header": header}
+    return result

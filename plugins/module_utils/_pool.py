@@ -14,19 +14,23 @@ This is plain Python, of the standard library alone, and can be used without Ans
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-import threading
 import time
 import typing as t
 
 from . import _health, _instance
-from ._errors import BadInput, PoolError
+from ._errors import PoolError
 from ._health import CHECKS, Thresholds, Verdict, work_age, worst
 from ._instance import SOCKETS, Instance
-from ._records import Json, Observation, PoolStats, Probe, UserStats, is_deep
+from ._names import MAX_USER_BYTES, check_user_name
+from ._observation import Observation, Probe
+from ._parallel import in_parallel
+from ._records import Json, PoolStats, UserStats, is_deep
 from ._sources import log
 from ._sources.files import FileSource
 from ._sources.socket import SocketSource
+from ._state import WORKING_MODES, count_of, first_sight, reached_state, workbases
 from ._wire import MAX_REPLY
 
 __all__ = [
@@ -47,13 +51,11 @@ __all__ = [
     "work_age",
     "worst",
 ]
-MAX_USER_BYTES = 127  #: the daemon refuses longer names
 SORT_FIELDS = (
     "user", "hashrate1m", "hashrate5m", "hashrate1hr", "hashrate1d", "hashrate7d", "shares", "best_share", "last_share",
 )  # fmt: skip
 _LOG_WINDOW = 600.0  #: seconds within which an error in the log is recent
 _LOG_LIMIT = 16 * 1024 * 1024
-_THREADS = 8
 
 
 @dataclasses.dataclass
@@ -212,10 +214,10 @@ class Pool:
 
     def observe(self, options: HealthOptions) -> Observation:
         """Look at everything that a verdict needs. Raises nothing that the pool can cause."""
-        seen = self._at_first_sight()
+        seen = first_sight(self.instance)
         seen.update_interval = self.instance.update_interval
         seen.problems.update(self.instance.problems)
-        probes = in_parallel([_with(self._sockets.probe, name) for name in SOCKETS])
+        probes = in_parallel([functools.partial(self._sockets.probe, name) for name in SOCKETS])
         seen.probes = {probe.socket: probe for probe in probes}
         seen.leftovers = self._leftovers(seen.probes)
         self._observe_counts(seen, options)
@@ -281,7 +283,7 @@ class Pool:
 
     def _state(self, stats: t.Optional[Json], failure: t.Optional[PoolError] = None) -> str:
         """How far one gets, from one exchange with the stratifier and, if that failed, a ping of the listener."""
-        seen = self._at_first_sight()
+        seen = first_sight(self.instance)
         seen.counts = stats
         if stats is not None:
             seen.probes["stratifier"] = Probe("stratifier", "reply", 0.0)
@@ -292,16 +294,7 @@ class Pool:
         if not seen.probes["stratifier"].answered:
             seen.probes["listener"] = self._sockets.probe("listener")
             seen.stats_as_of = self._files_as_of()
-        return _health.reached_state(seen)
-
-    def _at_first_sight(self) -> Observation:
-        """What is known of the instance before anything is asked."""
-        instance = self.instance
-        seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
-        seen.knows_files = self._files is not None
-        if instance.start_time is not None:
-            seen.process_age = max(seen.now - instance.start_time, 0.0)
-        return seen
+        return reached_state(seen)
 
     def _files_as_of(self) -> t.Optional[int]:
         try:
@@ -329,14 +322,14 @@ class Pool:
         if seen.probes["stratifier"].answered:
             seen.counts = self._counts("stratifier", seen)
             if options.sample_seconds > 0 and seen.counts is not None:
-                seen.workbases_before = _health.workbases(seen.counts, "generated")
+                seen.workbases_before = workbases(seen.counts, "generated")
                 seen.sample_seconds = options.sample_seconds
                 time.sleep(options.sample_seconds)
                 seen.counts = self._counts("stratifier", seen)
                 seen.now = time.time()
         if seen.probes["connector"].answered:
-            seen.clients = _health.count_of(self._counts("connector", seen), "clients")
-        asks_bitcoind = "bitcoind" not in options.skip and seen.mode in _health.WORKING_MODES
+            seen.clients = count_of(self._counts("connector", seen), "clients")
+        asks_bitcoind = "bitcoind" not in options.skip and seen.mode in WORKING_MODES
         if asks_bitcoind and seen.probes["generator"].answered:
             seen.best_block = self._sockets.probe("generator", "getbest")
 
@@ -369,7 +362,7 @@ class Pool:
         path = self.instance.log_file
         try:
             if path:
-                works = seen.mode in _health.WORKING_MODES
+                works = seen.mode in WORKING_MODES
                 seen.log = log.events(path, seen.now, options.log_window, options.log_limit, works)
             else:
                 seen.problems.setdefault("log", self.instance.problems.get("config", "log_dir is not known"))
@@ -401,30 +394,31 @@ class Pool:
             stale.append("main.pid")
         return [] if instance.pid_state == "alive" else stale
 
+    def figures(self) -> Json:
+        """The few numbers that a wait may be for: users, workers, hashrate in H/s, age of the work in seconds.
+
+        What is not known is None.
+        """
+        seen = first_sight(self.instance)
+        try:
+            answer = self.stats()
+        except PoolError:
+            answer = Answer()
+        self._observe_log(seen, HealthOptions())
+        stats = answer.stats
+        return {
+            "users": stats.users,
+            "workers": stats.workers,
+            "hashrate1m": stats.hashrate1m,
+            "work_age": work_age(seen.log, seen.now),
+            "source": answer.source,
+            "as_of": answer.as_of,
+        }
+
     def last_log_lines(self) -> t.List[str]:
         """The end of its log, for a failure to show; empty where there is none to be had."""
         path = self.instance.log_file
         return log.last_lines(path) if path else []
-
-
-def check_user_name(name: str) -> None:
-    """Refuse what no user of the daemon can be called, before it is sent or becomes part of a path.
-
-    :raises BadInput: the name, and what is wrong with it.
-    """
-    wrong = next((f"holds {text}" for part, text in _BAD_PARTS if part in name), "")
-    try:
-        if not name:
-            wrong = "is empty"
-        elif len(name.encode("utf-8", "surrogateescape")) > MAX_USER_BYTES:
-            wrong = f"has more than {MAX_USER_BYTES} bytes"
-    except UnicodeEncodeError:
-        wrong = "is not text"
-    if wrong:
-        raise BadInput(f"user name {name!r} {wrong}", reason="bad_user_name", hint="a user is a payout address or name")
-
-
-_BAD_PARTS = (("/", "'/'"), ("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carriage return"), ("..", "'..'"))
 
 
 def _is_active(user: UserStats, since: float) -> bool:
@@ -448,38 +442,3 @@ def select(users: t.Iterable[UserStats], since: float, sort_by: str, limit: t.Op
     if sort_by == "user":
         return sorted(active, key=name) if limit is None else heapq.nsmallest(limit, active, key=name)
     return sorted(active, key=rank, reverse=True) if limit is None else heapq.nlargest(limit, active, key=rank)
-
-
-_Result = t.TypeVar("_Result")
-
-
-def _with(call: t.Callable[[str], _Result], name: str) -> t.Callable[[], _Result]:
-    return lambda: call(name)
-
-
-def in_parallel(calls: t.Sequence[t.Callable[[], _Result]]) -> t.List[_Result]:
-    """The results of several calls that mostly wait, in their order; the first failure is raised again."""
-    results: t.List[t.Any] = [None] * len(calls)
-    failures: t.List[BaseException] = []
-    todo = list(enumerate(calls))
-    todo.reverse()
-
-    def work() -> None:
-        while todo and not failures:
-            try:
-                index, call = todo.pop()
-            except IndexError:
-                return
-            try:
-                results[index] = call()
-            except BaseException as exc:  # pylint: disable=broad-except
-                failures.append(exc)
-
-    threads = [threading.Thread(target=work, daemon=True) for _unused in range(min(_THREADS, len(calls)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return results

@@ -26,9 +26,14 @@ _HEADER = struct.Struct("<I")
 _CHUNK = 4 * 1024 * 1024
 _MAX_SUN_PATH = 107
 
-#: Messages that a public build answers by crashing, leaking, or creating the user that they ask about. The daemon
-#: compares prefixes and ignores case, so these do too. The user is created on the stratifier only.
-_HARMFUL_ANYWHERE = ("stratifierstats", "getuser", "userclients", "ucinfo", "getworker", "workerclients", "wcinfo")
+_CREATES = "it creates the user that it asks about"
+#: Messages that a public build answers by crashing, or by creating the user that they ask about. The daemon compares
+#: prefixes and ignores case, so these do too. The user is created on the stratifier only.
+_HARMFUL = (
+    ("stratifierstats", "it crashes a daemon that is not ready"),
+    *((name, _CREATES) for name in ("getuser", "userclients", "ucinfo", "getworker", "workerclients", "wcinfo")),
+)
+_LISTENERS = ("listener", "pool")  #: the listener, and what the guide calls it
 
 
 class NobodyThere(PoolError):
@@ -79,16 +84,22 @@ class BadReply(Unparsable):
     reason = "bad_reply"
 
 
-def exchange(path: str, message: str, timeout: float, max_reply: int = MAX_REPLY) -> bytearray:
+def exchange(
+    path: str, message: str, timeout: float, max_reply: int = MAX_REPLY, dialect: str = "public", unsafe: bool = False
+) -> bytearray:
     """Send one message and return the reply.
 
     :arg path: the socket.
     :arg message: the text to send; never empty.
     :arg timeout: seconds for the whole exchange, monotonic.
     :arg max_reply: bytes that the reply may have.
+    :arg dialect: what the daemon is known to speak; the guide's stratifier checks a log level, others take any number.
+    :arg unsafe: send it even if it is known to do harm.
     :raises PoolError: one of the types of this module.
     """
-    _refuse_harmful(path, message)
+    why = "" if unsafe else harm(path, message, dialect)
+    if why:
+        raise PoolError(f"'{_short(message)}' is never sent to {path}: {why}", path, reason="harmful_message")
     deadline = time.monotonic() + timeout
     data = message.encode("utf-8")
     conn = _connect(path, deadline, timeout)
@@ -111,12 +122,14 @@ def exchange(path: str, message: str, timeout: float, max_reply: int = MAX_REPLY
         conn.close()
 
 
-def ask_text(path: str, message: str, timeout: float, max_reply: int = MAX_REPLY) -> str:
+def ask_text(
+    path: str, message: str, timeout: float, max_reply: int = MAX_REPLY, dialect: str = "public", unsafe: bool = False
+) -> str:
     """Send one message and return the reply as text.
 
     :raises BadReply: the reply is not UTF-8.
     """
-    reply = exchange(path, message, timeout, max_reply)
+    reply = exchange(path, message, timeout, max_reply, dialect, unsafe)
     try:
         return reply.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -143,15 +156,17 @@ def ask_json(path: str, message: str, timeout: float, max_reply: int = MAX_REPLY
         ) from None
 
 
-def _refuse_harmful(path: str, message: str) -> None:
+def harm(path: str, message: str, dialect: str = "public") -> str:
+    """What harm a message does to a public build; empty if none is known."""
     lowered = message.lower()
-    listener = os.path.basename(path) == "listener"
-    if not message or lowered.startswith(_HARMFUL_ANYWHERE) or (listener and lowered.startswith("{")):
-        raise PoolError(
-            f"'{_short(message)}' is never sent to {path}: public builds crash, leak or create users on it",
-            path,
-            reason="harmful_message",
-        )
+    listener = os.path.basename(path) in _LISTENERS
+    if not message:
+        return "the daemon waits for the rest of it"
+    if listener and lowered.startswith("{"):
+        return "it is never answered, and leaks an open file of the daemon"
+    if not listener and lowered.startswith("loglevel") and dialect != "guide":
+        return "any number is taken there; the listener checks it"
+    return next((why for beginning, why in _HARMFUL if lowered.startswith(beginning)), "")
 
 
 def _connect(path: str, deadline: float, timeout: float) -> socket.socket:

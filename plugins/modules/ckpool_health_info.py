@@ -405,7 +405,6 @@ import typing as t
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
-    DOWN_STATES,
     PoolModule,
     Result,
     check_range,
@@ -423,6 +422,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._pool import (
     work_age,
     worst,
 )
+from ansible_collections.ckpool.fleet.plugins.module_utils._reading import DOWN_STATES, find_pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import human_hashrate, parse_hashrate
 
 _STATUSES = {"never": (), "warning": ("warn", "critical"), "critical": ("critical",)}
@@ -434,7 +434,7 @@ def read(module: PoolModule) -> Result:
     if not module.params["all_instances"]:
         if module.params["socket_dirs"]:
             raise BadInput("socket_dirs only goes with all_instances: true", reason="bad_option")
-        return finish(module, judged(module.pool(), options))
+        return finish(module, judged(find_pool(module), options))
     if module.params["socket_dir"] or module.params["name"]:
         raise BadInput("socket_dir and name choose one instance: not with all_instances: true", reason="bad_option")
     pools = Pool.find_all(module.params["socket_dirs"], **module.common())

@@ -229,14 +229,15 @@ hint:
 
 import time
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, answered, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, describe, run
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Answer
+from ansible_collections.ckpool.fleet.plugins.module_utils._reading import answered, find_pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import human_hashrate
 
 
 def read(module: PoolModule) -> Result:
     """Ask the pool, and say what it answered."""
-    pool = module.pool()
+    pool = find_pool(module)
     answer = pool.stats()
     result = answered(module, pool, answer, sentence(answer, describe(pool.instance)), stats=answer.stats.as_dict())
     return dict(result, raw=answer.raw) if module.params["raw"] else result

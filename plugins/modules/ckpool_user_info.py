@@ -257,8 +257,9 @@ hint:
   sample: "use become: true"
 """
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, answered, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, describe, run
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import SORT_FIELDS, check_user_name
+from ansible_collections.ckpool.fleet.plugins.module_utils._reading import answered, find_pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import parse_duration
 
 
@@ -269,7 +270,7 @@ def read(module: PoolModule) -> Result:
     for name in options["users"] or ():
         check_user_name(name)
     within = parse_duration(options["active_within"]) if options["active_within"] else None
-    pool = module.pool()
+    pool = find_pool(module)
     answer = pool.users(options["users"], within, options["sort_by"], options["limit"])
     workers = sum(len(user.workers) for user in answer.users)
     found = f"{len(answer.users)} users, {workers} workers ({answer.source or 'no source'})"

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from .._errors import PoolError, Unreadable
-from .._records import LogEvents
+from .._observation import LogEvents
 
 _STAMP = len("[2026-11-22 22:09:25.734]")
 _PIECE = 1024 * 1024
@@ -55,11 +55,11 @@ def events(path: str, now: float, window: float, limit: int = _PIECE, wants_work
     :raises Unreadable: there is no log, or it may not be read.
     """
     found = LogEvents(path)
-    handle = _open(path)
+    handle = open_log(path)
     try:
         end = os.fstat(handle).st_size
         start = max(end - min(_PIECE, limit), 0)
-        tail = _pread(handle, start, end)
+        tail = read_piece(handle, start, end)
         _scan(tail, found, now - window)
         before, floor = min(start + _OVERLAP, end), max(end - limit, 0)
         if found.stored_workbase is None and wants_work:
@@ -77,12 +77,12 @@ def events(path: str, now: float, window: float, limit: int = _PIECE, wants_work
 def last_lines(path: str, count: int = _LAST_LINES) -> t.List[str]:
     """The last lines of a log, for a failure to show; empty where there are none to be had."""
     try:
-        handle = _open(path)
+        handle = open_log(path)
     except PoolError:
         return []
     try:
         end = os.fstat(handle).st_size
-        return _texts(_pread(handle, max(end - 8192, 0), end).splitlines()[-count:])
+        return _texts(read_piece(handle, max(end - 8192, 0), end).splitlines()[-count:])
     except OSError:
         return []
     finally:
@@ -169,7 +169,7 @@ def _earlier(handle: int, end: int, floor: int, mark: bytes) -> t.Tuple[t.Option
     """The last line that begins with a mark before a place in the log, down to a floor: its time and text."""
     while end > floor:
         start = max(end - _PIECE, floor)
-        when, line = _last(_pread(handle, max(start - _OVERLAP, floor), end), mark)
+        when, line = _last(read_piece(handle, max(start - _OVERLAP, floor), end), mark)
         if when is not None:
             return when, line
         end = start
@@ -180,7 +180,7 @@ def _texts(lines: t.Sequence[bytes]) -> t.List[str]:
     return [line[:300].decode("utf-8", "replace") for line in lines]
 
 
-def _open(path: str) -> int:
+def open_log(path: str) -> int:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
@@ -191,7 +191,7 @@ def _open(path: str) -> int:
     return handle
 
 
-def _pread(handle: int, start: int, end: int) -> bytes:
+def read_piece(handle: int, start: int, end: int) -> bytes:
     pieces = []
     while start < end:
         piece = os.pread(handle, end - start, start)

@@ -12,12 +12,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._errors import PoolError, SourceNotAnswered
+from .._errors import SourceNotAnswered
 from .._records import (
     USER_WINDOWS,
     Json,
     PoolStats,
-    Probe,
     UserStats,
     WorkerStats,
     hashrates_from_dsps,
@@ -26,50 +25,12 @@ from .._records import (
     mapping,
     number,
 )
-from .._wire import MAX_REPLY, ClosedWithoutReply, ask_json, ask_text
+from .._wire import ClosedWithoutReply
+from .talk import Talk
 
 
-class SocketSource:
-    """What one instance answers.
-
-    :arg path_of: gives the path of a socket by its name.
-    :arg timeout: seconds of one exchange.
-    :arg max_reply: bytes of one reply.
-    """
-
-    def __init__(self, path_of: t.Callable[[str], str], timeout: float, max_reply: int = MAX_REPLY) -> None:
-        self._path_of = path_of
-        self._timeout = timeout
-        self._max_reply = max_reply
-
-    def json(self, socket: str, message: str) -> Json:
-        """A JSON object that a socket answers with."""
-        return mapping(self._raw(socket, message), f"the reply to '{message}'")
-
-    def _raw(self, socket: str, message: str) -> t.Any:
-        return ask_json(self._path_of(socket), message, self._timeout, self._max_reply)
-
-    def probe(self, socket: str, message: str = "ping") -> Probe:
-        """Send a message and tell what came of it, and in how many seconds. Raises nothing."""
-        start = time.monotonic()
-        try:
-            reply = ask_text(self._path_of(socket), message, self._timeout, self._max_reply)
-        except PoolError as exc:
-            return Probe(socket, exc.reason, time.monotonic() - start, detail=str(exc), hint=exc.hint)
-        return Probe(socket, "reply", time.monotonic() - start, reply)
-
-    def dialect(self, stats: Json) -> str:
-        """Which dialect this build speaks: C(guide), C(api) or C(public).
-
-        :arg stats: the stratifier's own reply to C(stats), which the guide's dialect fills with hashrates.
-        """
-        if any(name.startswith("hashrate") for name in stats):
-            return "guide"
-        try:
-            self.json("stratifier", "poolstats")
-        except ClosedWithoutReply:
-            return "public"
-        return "api"
+class SocketSource(Talk):
+    """What one instance answers, as records."""
 
     def stats(self, dialect: str, stats: Json) -> t.Tuple[PoolStats, int, Json]:
         """The pool's statistics, when they were made (epoch seconds), and the reply as it came.

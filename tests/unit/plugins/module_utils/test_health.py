@@ -20,7 +20,8 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._health import (
     work_age,
     worst,
 )
-from ansible_collections.ckpool.fleet.plugins.module_utils._records import LogEvents, Observation, PoolStats, Probe
+from ansible_collections.ckpool.fleet.plugins.module_utils._observation import LogEvents, Observation, Probe
+from ansible_collections.ckpool.fleet.plugins.module_utils._records import PoolStats
 
 NOW = 1795385500.0
 SOCKETS = ("listener", "stratifier", "connector", "generator")

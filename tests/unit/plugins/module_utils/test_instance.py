@@ -25,6 +25,9 @@ from ..support import DEADLINE, Simulated, is_alive, wait_for
 PRETENDER = """\
 import os, sys, time
 folder = os.environ.get("PRETEND_IN")
+if not os.environ.get("PRETEND_BADLY"):  # the daemon gives its process its own name
+    with open("/proc/self/comm", "w") as stream:
+        stream.write((sys.argv[sys.argv.index("-n") + 1] if "-n" in sys.argv else "ckpool")[:14])
 if folder:
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "main.pid"), "w") as stream:
@@ -195,21 +198,23 @@ def test_a_second_process_in_the_folder_of_a_living_one_is_not_taken_for_it(pret
     assert [instance.pid for instance in found] == [owner.pid]
 
 
-def test_a_script_with_the_name_of_a_ckpool_needs_main_pid_to_be_believed(pretend: Pretend, home: Path) -> None:
+def test_another_program_with_a_ckpool_in_its_command_is_not_believed(home: Path) -> None:
+    """A monitor, or the task of ours that is just running, may have the pid of a daemon that ended."""
     script = home / "my_ckpool_tool"
     script.write_text(PRETENDER)
     children = []
     try:
-        for folder in ("", str(home / "run")):
+        for badly in ("yes", ""):
             child = subprocess.Popen(
                 [sys.executable, str(script), "-s", str(home / "run")],
-                env={"PRETEND_IN": folder},
+                env={"PRETEND_IN": str(home / "run"), "PRETEND_BADLY": badly},
                 stdout=subprocess.PIPE,
             )
             children.append(child)
             assert child.stdout is not None and child.stdout.readline() == b"up\n"
             found = [entry.pid for entry in _instance.discover() if entry.socket_dir == str(home / "run")]
-            assert found == ([child.pid] if folder else [])
+            assert found == ([] if badly else [child.pid])
+            assert _instance.find(str(home / "run")).pid_state == ("another" if badly else "alive")
     finally:
         for child in children:
             child.kill()

@@ -11,10 +11,10 @@ import typing as t
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils import _records
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import Unparsable
+from ansible_collections.ckpool.fleet.plugins.module_utils._observation import Probe
 from ansible_collections.ckpool.fleet.plugins.module_utils._records import (
     USER_WINDOWS,
     PoolStats,
-    Probe,
     UserStats,
     WorkerStats,
     integer,
