@@ -12,6 +12,7 @@ status is 1 if a bound is not met.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -31,8 +33,11 @@ from benchmarks.tools import HERE, ROOT, CannotMeasure, Figure, in_turns, megaby
 
 HOSTS = 24
 GUIDE_HOSTS = 8
+CONTROL_HOSTS = 12
 FILES, ACTIVE = 100_000, 1_000
 MEBI = 2**20
+LOG_SIZE = 1_000_000_000
+FIRST, LAST = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "1dice8EMZmqKvrGE4Qc9bUFf9PX3xaYDp"
 _INSIDE = "CKPOOL_FLEET_BENCH_INSIDE"
 _NAMESPACE = ["--pid", "--fork", "--mount-proc", "--kill-child"]
 
@@ -77,6 +82,28 @@ def health_of_a_fleet(folder: Path, rounds: int) -> Iterator[Figure]:
     yield Figure("- its one task alone / ping", seconds(task), seconds(ping), task / ping)
     ours, ping = (statistics.median(busy[name]) for name in ("check", "ping"))
     yield Figure("- processor time, which a busy machine spoils less", seconds(ours), seconds(ping), ours / ping)
+
+
+def control_tasks(folder: Path, rounds: int) -> Iterator[Figure]:
+    """What a task of control costs that has nothing to wait for, against the least that Ansible can do."""
+    inventory = tools.local_hosts(folder, CONTROL_HOSTS)
+    books = {name: HERE / "playbooks" / f"{name}.yml" for name in ("loglevel", "clients", "dropuser", "ping")}
+    with tools.simulated_pool(folder / "pool"):
+        for book in books.values():
+            playbook(book, inventory)
+        busy: dict[str, list[float]] = {name: [] for name in books}
+
+        def wall(name: str) -> float:
+            ran = playbook(books[name], inventory)
+            busy[name].append(ran.busy)
+            return ran.seconds
+
+        *ours, ping = in_turns(rounds, *(partial(wall, name) for name in books))
+    for name, taken in zip(books, ours):
+        what = f"ckpool_{name} on {CONTROL_HOSTS} hosts / ping of them"
+        yield Figure(what, seconds(taken), seconds(ping), taken / ping, most=1.15)
+        mine, least = statistics.median(busy[name]), statistics.median(busy["ping"])
+        yield Figure("- processor time", seconds(mine), seconds(least), mine / least)
 
 
 def the_guides_way(folder: Path, rounds: int) -> Iterator[Figure]:
@@ -183,11 +210,69 @@ def large_listing(folder: Path, size: int) -> Iterator[Path]:
             process.kill()
 
 
+def clients_of_a_log(folder: Path, rounds: int) -> Iterator[Figure]:
+    """Whose connection is in the log: that of the first minute, and that of the last 50 MB with a count to end at."""
+    log, start = folder / "ckpool.log", int(time.time()) - 40 * 86400
+    end = make_log(log, start)
+    grep = [shutil.which("grep") or "grep", "-c", f" as user {FIRST}", str(log)]
+    peaks: list[int] = []
+
+    def ours(*arguments: object) -> float:
+        passed, ran = subject("connected", log, start, *arguments)
+        peaks.append(ran.peak)
+        return passed
+
+    def theirs(**settings: str) -> float:
+        ran = tools.run(grep, dict(os.environ, **settings))
+        if int(ran.output) != 1:
+            raise CannotMeasure(f"grep found {ran.output[:100]} lines instead of one")
+        return ran.seconds
+
+    whole, tail, local, plain = in_turns(
+        rounds, lambda: ours(FIRST), lambda: ours(LAST, end), theirs, lambda: theirs(LC_ALL="C")
+    )
+    least = min(local, plain)
+    yield Figure("clients of a user in a log of 1 GB / grep -c", seconds(whole), seconds(least), whole / least, most=2)
+    yield Figure("- the same in the last 50 MB of it / 200 ms", seconds(tail), "200 ms", tail / 0.2, most=1)
+    yield Figure("- peak memory of both / 60 MB", megabytes(max(peaks)), "60 MB", max(peaks) / 60e6, most=1)
+
+
+def make_log(path: Path, start: int) -> int:
+    """A log of statistics, and of miners that come and go; the time of its last minute. FIRST came in the first minute."""
+    names = [hashlib.sha256(bytes([number])).hexdigest() for number in range(200)]
+    users = [f"bc1q{name[:38]}" if number % 2 else f"1{name[:33]}" for number, name in enumerate(names)]
+    fields = '"hashrate1m":"14.1T","hashrate5m":"8.68T","hashrate1hr":"1.14T","hashrate1d":"49.6G","hashrate7d":"7.1G"'
+    rows = [f'@User {user}:{{{fields},"lastshare":{start},"workers":1,"shares":{user[-9:]}}}\n' for user in users]
+    status = '@Pool:{"runtime": 60, "Users": 200, "Workers": 200, "Idle": 0, "Disconnected": 3}\n'
+    block = "".join(rows) + status.replace("60,", f'60, "lastupdate": {start},')
+    came = "@Authorised client {0} 10.0.0.7 worker {1}.rig as user {1} with diff 1\n"
+    left = "@Dropped client {0} 10.0.0.7 user {1} worker {1}.rig \n"
+    begun = "".join(f"@ckpool {name} starting\n" for name in ("generator", "stratifier", "connector"))
+    with open(path, "wb") as stream:
+        minute, number = start, 2
+        text = begun + came.format(1, FIRST)
+        while stream.tell() < LOG_SIZE:
+            if stream.tell() > LOG_SIZE - 50_000_000 and number > 0:
+                text += came.format(number, LAST)
+                number = -number  # once
+            for _miner in range(3):
+                other = abs(number) + 1
+                number = other if number > 0 else -other
+                text += came.format(other, users[other % 200]) + left.format(other, users[other % 200])
+            stamp = time.strftime("[%Y-%m-%d %H:%M:%S.734] ", time.localtime(minute))
+            stream.write((text + block).replace("@", stamp).encode())
+            minute, text = minute + 60, ""
+        stream.truncate(LOG_SIZE)
+    return minute - 60
+
+
 SECTIONS: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
     "fleet": health_of_a_fleet,
+    "control": control_tasks,
     "guide": the_guides_way,
     "users": many_users,
     "reply": a_large_reply,
+    "clients": clients_of_a_log,
 }
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".collections"))
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool
+from ansible_collections.ckpool.fleet.plugins.module_utils._sources import clients
 
 HOUR = 3600.0
 TOP = 5
@@ -62,6 +63,17 @@ def reply(socket_dir: str) -> None:
     timed(lambda: len(pool.users(None, None, "hashrate1m", TOP).users), TOP)
 
 
+def connected(log_file: str, start_time: str, user: str, written: str = "") -> None:
+    """The clients of a user, from the whole log; or back to where the count in the user's file is met."""
+    known = {user: (float(written), 1)} if written else None
+
+    def work() -> int:
+        found = clients.find(log_file, float(start_time), [user], known=known)
+        return len(found.clients) if found.reaches_start and not found.problems else -1
+
+    timed(work, 1)
+
+
 def serve(socket_dir: str, size: str) -> None:
     """A stratifier of the guide's dialect with a listing of users of so many bytes, until somebody ends it."""
     block = "".join(_ROW.format(number) + ", " for number in range(5000)).encode()
@@ -87,7 +99,13 @@ def answer(connection: socket.socket, replies: dict[bytes, list[bytes]]) -> None
         connection.sendall(piece)
 
 
-SUBJECTS: dict[str, Callable[..., None]] = {"scan": scan, "users": users, "reply": reply, "serve": serve}
+SUBJECTS: dict[str, Callable[..., None]] = {
+    "scan": scan,
+    "users": users,
+    "reply": reply,
+    "connected": connected,
+    "serve": serve,
+}
 
 if __name__ == "__main__":
     SUBJECTS[sys.argv[1]](*sys.argv[2:])

@@ -48,3 +48,34 @@ attributes:
     membership:
       - ckpool.fleet.ckpool
 """
+
+    CONTROL_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - Only reads are sent then.
+  diff_mode:
+    support: full
+    description: >-
+      Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description: >-
+      When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+"""
+
+    WAITING = r"""
+options: {}
+attributes:
+  action:
+    support: full
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    details:
+      - The wait is on the controller, and asks the host in short calls, so that a lost connection does not end it.
+  async:
+    support: none
+    description: Supports being used with the C(async) keyword.
+"""
