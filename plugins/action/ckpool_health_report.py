@@ -11,13 +11,13 @@ import tempfile
 import time
 import typing as t
 
-from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils._report import COLOURS, Row, is_failure, junit, rows_of, summary, table
+from ..plugin_utils._screen import is_for_programs
 
 display = Display()
 
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         )
         rows = fleet_rows((task_vars or {})["hostvars"], options["variable"])
         lines = table(rows)
-        if not _is_for_programs():
+        if not is_for_programs():
             _show(rows, lines)
         changed = self._write(rows, options)
         well = bool(rows) and not any(is_failure(row, options["fail_on"]) for row in rows)
@@ -78,11 +78,6 @@ def _show(rows: t.Sequence[Row], lines: t.Sequence[str]) -> None:
     for row, line in zip(rows, lines[1:]):
         display.display(line, color=COLOURS.get(row["state"], "red"))
     display.display("")
-
-
-def _is_for_programs() -> bool:
-    """Whether the output is for a program to parse, and a table would spoil it."""
-    return str(C.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).rpartition(".")[2] in ("json", "jsonl")
 
 
 def write_atomically(path: str, text: str) -> None:

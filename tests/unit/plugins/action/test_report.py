@@ -20,6 +20,7 @@ pytest.importorskip("ansible.plugins.action")
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.ckpool.fleet.plugins.action import ckpool_health_report as action
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._screen import is_for_programs
 
 from ..plugin_utils.test_report import KEYS, check, result
 
@@ -152,9 +153,9 @@ def test_no_table_where_the_output_is_for_a_program(
     report: Report, shown: t.List[str], monkeypatch: pytest.MonkeyPatch, callback: str, for_programs: bool
 ) -> None:
     monkeypatch.setattr(constants.config, "get_config_value", lambda *_names, **_more: callback)
-    assert action._is_for_programs() is for_programs
+    assert is_for_programs() is for_programs
     monkeypatch.undo()
-    monkeypatch.setattr(action, "_is_for_programs", lambda: for_programs)
+    monkeypatch.setattr(action, "is_for_programs", lambda: for_programs)
     monkeypatch.setattr(action.display, "display", lambda text, color=None: shown.append(text))
     assert report({"a": result()})["table"]
     assert bool(shown) is not for_programs
