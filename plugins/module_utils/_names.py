@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ._errors import BadInput
@@ -14,7 +13,6 @@ MAX_USER_BYTES = 127  #: the daemon refuses longer names
 _MAX_WORKER_BYTES = 510  #: the daemon cuts its lines there
 _NO_LINE = (("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carriage return"))
 _NO_PATH = (("/", "'/'"), ("..", "'..'"), *_NO_LINE)
-_USER_ENDS = re.compile("[._]")
 
 
 def check_user_name(name: str) -> None:
@@ -35,7 +33,7 @@ def check_worker_name(name: str) -> None:
 
 def user_of(worker: str) -> str:
     """The user that a worker's name belongs to, as the daemon has it: all before the first dot or underscore."""
-    return _USER_ENDS.split(worker, maxsplit=1)[0]
+    return worker.replace("_", ".").partition(".")[0]
 
 
 def _check(kind: str, name: str, bad_parts: t.Sequence[t.Tuple[str, str]], most: int, hint: str) -> None:

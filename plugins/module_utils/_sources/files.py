@@ -16,6 +16,7 @@ import typing as t
 
 from .._errors import PoolError, Unparsable, Unreadable
 from .._instance import read_file
+from .._names import user_of
 from .._records import (
     USER_WINDOWS,
     Json,
@@ -134,7 +135,7 @@ class FileSource:
             return found
         wanted = None if names is None else set(names)
         for worker in self._listed(folder, active_since):
-            user = user_of_worker(worker)
+            user = user_of(worker)
             if wanted is not None and user not in wanted:
                 continue
             row = self._row(os.path.join(folder, worker))
@@ -200,11 +201,6 @@ def file_user(name: str, row: Json) -> UserStats:
         updated=integer(row, "lastupdate"),
         **hashrates_from_text(row, USER_WINDOWS),
     )
-
-
-def user_of_worker(worker: str) -> str:
-    """The user that a worker name belongs to: what stands before the first C(.) or C(_)."""
-    return worker.replace("_", ".").partition(".")[0]
 
 
 def _worker(user: str, value: t.Any) -> WorkerStats:

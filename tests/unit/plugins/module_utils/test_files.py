@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import PoolError, Unparsable, Unreadable
 from ansible_collections.ckpool.fleet.plugins.module_utils._records import UserStats
-from ansible_collections.ckpool.fleet.plugins.module_utils._sources.files import FileSource, user_of_worker
+from ansible_collections.ckpool.fleet.plugins.module_utils._sources.files import FileSource
 
 from ..support import SAMPLES
 
@@ -301,17 +301,6 @@ def test_files_of_idle_users_are_not_opened_as_the_system_sees_it(logs: Path, mo
     monkeypatch.setattr(os, "open", counting)
     assert len(list(FileSource(str(logs)).users(None, NOW - 3600))) == 10
     assert len([path for path in opened if "/users/" in path]) == 10
-
-
-@pytest.mark.parametrize(
-    ("worker", "user"),
-    [
-        ("1Abc.rig0", "1Abc"), ("1Abc_rig0", "1Abc"), ("1Abc.rig_0", "1Abc"), ("1Abc_rig.0", "1Abc"), ("1Abc", "1Abc"),
-        ("1Abc.", "1Abc"), (".rig", ""), ("", ""),
-    ],
-)  # fmt: skip
-def test_the_user_of_a_worker(worker: str, user: str) -> None:
-    assert user_of_worker(worker) == user
 
 
 def test_users_come_one_by_one_and_not_all_in_memory(logs: Path) -> None:
