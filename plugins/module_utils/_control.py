@@ -19,6 +19,7 @@ import typing as t
 from . import _instance, _memory
 from ._errors import BadInput, PoolError
 from ._instance import SOCKETS, Instance
+from ._names import parse_address
 from ._observation import Observation, Probe
 from ._parallel import in_parallel
 from ._sources.talk import Talk
@@ -28,7 +29,7 @@ from ._wire import MAX_REPLY, ClosedWithoutReply
 if t.TYPE_CHECKING:
     from ._records import Json
 
-__all__ = ["AnotherProcess", "Control", "Instance", "Sight", "parse_address"]
+__all__ = ["AnotherProcess", "Control", "Instance", "Sight"]
 _MOST_LEVEL = 7
 _GATES = {"accepting": "accept", "rejecting": "reject"}
 _SIGNALS = {"terminate": signal.SIGTERM, "kill": signal.SIGKILL}
@@ -424,25 +425,6 @@ class Control:
         return ""
 
 
-def parse_address(text: str) -> t.Tuple[str, str]:
-    """Host and port from C(HOST:PORT) or C([IPv6]:PORT).
-
-    :raises BadInput: it is not that.
-    """
-    host, colon, port = text.strip().rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    is_host = bool(bare) and all(character.isalnum() or character in ".-_:%" for character in bare) and bare.isascii()
-    if not colon or not is_host or (":" in bare and bare == host) or not _is_port(port):
-        raise BadInput(
-            f"redirect_to {text[:80]!r} is not HOST:PORT", reason="bad_address", hint="such as backup.example.org:3333"
-        )
-    return bare, port
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535
-
-
 def _is_nobody(probe: Probe) -> bool:
     return probe.outcome in ("absent", "refused", "not_a_socket")
 
@@ -450,6 +432,8 @@ def _is_nobody(probe: Probe) -> bool:
 def _is_ready(seen: Observation) -> bool:
     if not seen.probes["stratifier"].answered or not seen.probes["generator"].answered:
         return False
+    if _is_nobody(seen.probes["connector"]) or seen.probes["connector"].outcome == "unanswered":
+        return False  # seen: all else answers, and no miner is let in
     # The guide's reply to the same question has no count of them.
     return seen.mode not in WORKING_MODES or (seen.counts is not None and workbases(seen.counts) != 0)
 

@@ -285,6 +285,8 @@ def _prove(control: Control, roster: Roster, result: Dropped, before: t.Optional
 def _watch(roster: Roster, result: Dropped, seconds: float) -> None:
     """Look out for those who come back, until all of them have or the time is over."""
     deadline = time.monotonic() + seconds
-    while result.dropped and len(result.returned) < len(result.dropped) and time.monotonic() < deadline:
+    # One that was meant by its id has another when it returns.
+    expected = sum(map(roster.wanted.has_name, result.dropped))
+    while len(result.returned) < expected and time.monotonic() < deadline:
         time.sleep(min(_POLL, max(deadline - time.monotonic(), 0)))
         result.returned += roster.news()[1]

@@ -207,7 +207,17 @@ def holders(instance: Instance) -> t.List[t.Dict[str, t.Any]]:
     """The processes that hold the instance's listening sockets, with their commands; those that we may see."""
     wanted = {f"socket:[{inode}]" for inodes in bound_sockets(instance).values() for inode in inodes}
     pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()] if wanted else []
-    return [{"pid": pid, "command": _command(pid)} for pid in pids if wanted & _open_sockets(pid)]
+    found = [pid for pid in pids if wanted & _open_sockets(pid) and _has_folder(pid, instance)]
+    return [{"pid": pid, "command": _command(pid)} for pid in found]
+
+
+def _has_folder(pid: int, instance: Instance) -> bool:
+    """Whether what a process knows by that path is the instance's directory, and not one in a C(/tmp) of its own."""
+    theirs = f"/proc/{pid}/root{os.path.abspath(instance.socket_dir)}"
+    try:
+        return os.path.samefile(theirs, os.path.dirname(instance.socket("listener")))
+    except OSError:
+        return True  # nobody can tell
 
 
 def _open_sockets(pid: int) -> t.Set[str]:

@@ -146,12 +146,7 @@ def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_d
     """
     check_paths(socket_dir, name, log_dir)
     if socket_dir:
-        wanted = os.path.normpath(os.path.abspath(socket_dir))
-        instance = _at(wanted, name, log_dir)
-        if instance.pid_state == "alive":
-            return instance
-        # A unit's PrivateTmp shows the directory to its own processes only.
-        return next((i for i in discover(log_dir) if i.socket_dir == wanted), instance)
+        return _find_at(os.path.normpath(os.path.abspath(socket_dir)), name, log_dir)
     default = f"/tmp/{name or 'ckpool'}"
     found = [i for i in discover(log_dir) if name is None or i.name == name]
     living = [i for i in found if i.pid_state == "alive"]
@@ -173,6 +168,18 @@ def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_d
         default,
         "is it running? systemctl status ckpool; if it keeps its sockets elsewhere, set socket_dir",
     )
+
+
+def _find_at(folder: str, name: t.Optional[str], log_dir: t.Optional[str]) -> Instance:
+    instance = _at(folder, name, log_dir)
+    if instance.pid_state == "alive" and name in (None, instance.name):
+        return instance
+    # A unit's PrivateTmp shows the directory to its own processes only. Outside, another may have the same.
+    there = (i for i in discover(log_dir) if i.socket_dir == folder and i.pid_state == "alive")
+    private = next((i for i in there if name in (None, i.name)), None)
+    if private is None and instance.pid_state == "alive":
+        raise NotFound(f"the ckpool in {folder} is {instance.name}, not {name}", folder, reason="no_instance")
+    return private or instance
 
 
 def discover(log_dir: t.Optional[str] = None) -> t.List[Instance]:

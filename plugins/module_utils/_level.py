@@ -98,8 +98,8 @@ def change(control: Control, level: int, seconds: t.Optional[float] = None, only
     result = Change(level, previous, known)
     if seconds is not None:
         result.returns = Return(pending.to if pending else previous, int(time.time() + seconds))
+    control.must_listen()  # a word to one that hangs would be obeyed when it wakes, when nobody expects that any more
     if only_look:
-        control.must_listen()
         return result
     result.reply = control.set_level(level)
     _forget(pending, result)
@@ -163,7 +163,8 @@ def _arrange(control: Control, result: Change, seconds: float) -> None:
             "/usr/bin/env",
             f"PYTHONPATH={code}",
             sys.executable,
-            "-BS",  # without site: Ansible leaves a sitecustomize in the archive that names a path in /tmp, by now anyone's
+            # No site: Ansible leaves a sitecustomize in the archive that imports from a path in /tmp, by now anyone's.
+            "-BS",
             "-m",
             _return_level.__name__,
             *words,

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of users and workers, before they are sent, looked for, or become part of a path."""
+"""Names of users, workers and other pools, before they are sent, looked for, or become part of a path."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ._errors import BadInput
@@ -13,6 +14,43 @@ MAX_USER_BYTES = 127  #: the daemon refuses longer names
 _MAX_WORKER_BYTES = 510  #: the daemon cuts its lines there
 _NO_LINE = (("\0", "a NUL"), ("\n", "a newline"), ("\r", "a carriage return"))
 _NO_PATH = (("/", "'/'"), ("..", "'..'"), *_NO_LINE)
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+
+
+def parse_address(text: str, option: str = "redirect_to") -> t.Tuple[str, str]:
+    """Host and port of C(HOST:PORT), the host being a name, an IPv4 address, or an IPv6 address in brackets.
+
+    :arg option: what to call it in the error.
+    :raises BadInput: it is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not (colon and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and 1 <= int(port) <= 65535 and _is_host(host)):
+        raise BadInput(
+            f"{option} must be HOST:PORT with a port from 1 to 65535, not {text[:80]!r}",
+            reason="bad_address",
+            hint="a name or IPv4 address as in spare.example.org:3333, an IPv6 address as in [2001:db8::1]:3333",
+        )
+    return host.strip("[]"), port
+
+
+def _is_host(host: str) -> bool:
+    import ipaddress  # few tasks need it
+
+    if host.startswith("["):
+        try:
+            return host.endswith("]") and "%" not in host and bool(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            return False
+    labels = host.split(".")
+    if not (host and len(host) <= 253 and all(_LABEL.match(label) for label in labels)):
+        return False
+    if not labels[-1].isdigit():
+        return True
+    try:  # what ends in a number can only be an address
+        return bool(ipaddress.IPv4Address(host))
+    except ValueError:
+        return False
 
 
 def check_user_name(name: str) -> None:

@@ -8,32 +8,49 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 import typing as t
 
 from . import _level
-from ._control import Control
-from ._errors import PoolError
+from ._control import AnotherProcess, Control
+from ._errors import NotFound, PoolError
+
+_ATTEMPTS, _PAUSE = 10, 30.0  #: how often a daemon that hangs is tried, and seconds between
 
 
 def main(arguments: t.Sequence[str]) -> int:
     """Restore the level, if the daemon is still the same process.
 
-    :arg arguments: the socket directory, the pid and the start of the process in clock ticks, and where our code is kept.
+    :arg arguments: the socket directory, the pid and the start of the process in clock ticks, and where our code is
+        kept.
     """
     socket_dir, pid, started, code = arguments
     try:
-        control = Control.find(socket_dir)
-        control.expect(int(pid), int(started))
-        change = _level.restore(control)
-        print(f"log level {change.previous} -> {change.level}: {change.reply}")
-    except PoolError as exc:
-        print(f"{exc.phase}: {exc}", file=sys.stderr)
-        return 1
+        for attempt in range(_ATTEMPTS):
+            try:
+                control = _find(socket_dir, int(pid), int(started))
+                control.expect(int(pid), int(started))
+                change = _level.restore(control)
+                print(f"log level {change.previous} -> {change.level}: {change.reply}")
+                return 0
+            except (AnotherProcess, NotFound) as exc:
+                print(f"nothing to do: {exc}")
+                return 0
+            except PoolError as exc:
+                print(f"attempt {attempt + 1} of {_ATTEMPTS}: {exc.phase}: {exc}", file=sys.stderr)
+                time.sleep(_PAUSE if attempt + 1 < _ATTEMPTS else 0)
     finally:
         if code.endswith(".zip"):
             with contextlib.suppress(FileNotFoundError):  # to set a level removes it, too
                 os.unlink(code)
-    return 0
+    return 1
+
+
+def _find(socket_dir: str, pid: int, started: int) -> Control:
+    """The control of that process; of two pools, one may have the directory in a private C(/tmp) of its unit."""
+    control = Control.find(socket_dir)
+    known = [control, *Control.find_all()]
+    return next((one for one in known if (one.instance.pid, one.instance.start_ticks) == (pid, started)), control)
 
 
 if __name__ == "__main__":

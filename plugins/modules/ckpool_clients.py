@@ -164,9 +164,10 @@ hint:
 
 import typing as t
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control, parse_address
+from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import PoolError
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, controlled, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._names import parse_address
 
 
 def work(module: PoolModule) -> Result:

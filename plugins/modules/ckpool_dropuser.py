@@ -297,7 +297,9 @@ def text(name: str) -> str:
 
 def lines(clients: t.Iterable[Client]) -> str:
     """Clients for a diff, one a line."""
-    return "".join(f"\n  {client.client_id} {text(client.worker)} {client.address or ''}".rstrip() for client in clients)
+    return "".join(
+        f"\n  {client.client_id} {text(client.worker)} {client.address or ''}".rstrip() for client in clients
+    )
 
 
 def sentence(found: Dropped, watch: float, is_check: bool) -> str:

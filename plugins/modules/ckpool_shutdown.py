@@ -275,7 +275,7 @@ reason:
     - Why, as a short stable code. V(hung) if it does not listen, V(drain_timeout), V(clients_unknown) if the drain
       cannot be followed, V(ended) if it ended by itself while it drained, V(still_running), V(resurrected) if something
       started it again, V(no_service), V(another_process), V(no_pid), V(dead) or V(not_permitted) if its process is not
-      known for certain, V(out_of_range), V(bad_endpoint) or V(bad_service) for an option.
+      known for certain, V(out_of_range), V(bad_address) or V(bad_service) for an option.
     - Else the reason of M(ckpool.fleet.ckpool_step), or V(unreachable).
   returned: failure
   type: str

@@ -158,7 +158,7 @@ clients:
   type: int
   sample: 120
 ready:
-  description: Whether miners can work. The stratifier and the generator answer, and there is work.
+  description: Whether miners can work. The stratifier, the generator and the connector answer, and there is work.
   returned: success
   type: bool
   sample: true
@@ -274,9 +274,10 @@ hint:
 
 import typing as t
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control, Instance, Sight, parse_address
+from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control, Instance, Sight
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, NotFound, PoolError
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, describe, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._names import parse_address
 
 _STEPS = (
     "look", "accept", "reject", "reconnect", "shutdown", "restart", "stop_service", "terminate", "kill", "clean",

@@ -12,8 +12,8 @@ version_added: 0.2.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
   - Looks at one ckpool until all conditions hold, and have held for a while if that is wanted (O(stable_for)).
-  - Without any condition it waits until the pool is ready, that is, its stratifier answers, its generator has a
-    bitcoind, and there is work for miners.
+  - Without any condition it waits until the pool is ready, that is, its stratifier and connector answer, its
+    generator has a bitcoind, and there is work for miners.
   - Fails after O(wait_timeout), naming the conditions that did not hold and what was seen last.
   - Changes nothing. A pool that is not there yet, or not any more, is waited for.
 extends_documentation_fragment:

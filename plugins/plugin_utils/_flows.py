@@ -8,12 +8,12 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
-import ipaddress
 import math
 import re
 import typing as t
 
 from ..module_utils._errors import BadInput, PoolError
+from ..module_utils._names import parse_address
 from ..module_utils._units import human_hashrate, parse_hashrate
 from ._waiting import LEAST_POLL, SOCKETS, StepFailed, Stopped, Unreachable, View, Watch, count
 
@@ -24,41 +24,10 @@ LONGEST = 604800.0  #: seconds that any wait may be given
 _AGAIN_SECONDS = 10.0  #: between two reconnects of a drain: miners that come anew are sent away again
 _KILL_SECONDS = 10.0  #: for the kernel to end a process after SIGKILL
 _HANDOVER_PAUSE = 1.0  #: between reconnect and restart: the miners are in the TCP backlog by then
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 _UNIT = re.compile(r"(?!-)[A-Za-z0-9:_.@\\-]{1,255}\Z")
 #: What systemd brings back after a shutdown, which it takes for a success, and after a SIGKILL, which it does not.
 _COMES_BACK = ("always", "on-success")
 _COMES_BACK_KILLED = ("always", "on-failure", "on-abnormal", "on-abort")
-
-
-def check_endpoint(name: str, value: str) -> str:
-    """C(HOST:PORT), the host being a name, an IPv4 address or an IPv6 address in brackets.
-
-    :raises BadInput: it is none, naming the option.
-    """
-    host, colon, port = value.rpartition(":")
-    if not (colon and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and 1 <= int(port) <= 65535 and _is_host(host)):
-        raise BadInput(
-            f"{name} must be HOST:PORT with a port from 1 to 65535, not {value!r}",
-            reason="bad_endpoint",
-            hint="a name or IPv4 address as pool2.example.com:3333, an IPv6 address as [2001:db8::1]:3333",
-        )
-    return value
-
-
-def _is_host(host: str) -> bool:
-    if host.startswith("["):
-        with contextlib.suppress(ValueError):
-            return host.endswith("]") and "%" not in host and bool(ipaddress.IPv6Address(host[1:-1]))
-        return False
-    labels = host.split(".")
-    if not (host and len(host) <= 253 and all(_LABEL.match(label) for label in labels)):
-        return False
-    if not labels[-1].isdigit():
-        return True
-    with contextlib.suppress(ValueError):  # what ends in a number can only be an address
-        return bool(ipaddress.IPv4Address(host))
-    return False
 
 
 def check_number(options: Options, name: str, least: float, most: float = LONGEST) -> None:
@@ -226,7 +195,7 @@ class Shutdown(Flow):
             check_number(options, name, 0)
         check_number(options, "drain_until", 0, 2**31 - 1)
         if options["redirect_to"] is not None:
-            check_endpoint("redirect_to", options["redirect_to"])
+            parse_address(options["redirect_to"])
         if options["force_after"] is not None and options["force_after"] > options["shutdown_timeout"]:
             raise BadInput(
                 f"force_after ({options['force_after']:g}) must not be more than shutdown_timeout"
@@ -240,6 +209,9 @@ class Shutdown(Flow):
         """Look, drain, shut down, force, clean."""
         self.facts.update(forced=None, removed=[], sent_away=None)
         view = self.look_first("stats", "service")
+        if not (view.is_down or view.takes_orders or view.state == "unknown" or self.check_mode):
+            # It may have been about to end: somebody else may shut it down, too.
+            view = self.first = self.watch.look("stats", "service")
         if view.is_down:
             return self._already_down(view)
         self.require_process(view)
@@ -314,10 +286,17 @@ class Shutdown(Flow):
             if self.watch.elapsed - sent >= _AGAIN_SECONDS:
                 # What that step sees at once is no proof: all are gone for a moment, and some come back.
                 sent = self.watch.elapsed
-                self.watch.do("reconnect", redirect_to=self.options["redirect_to"])
+                self._send_away()
             self.watch.say(f"{count(self.watch.view.clients, 'client')} left")
             self.watch.rest()
             self.watch.look()
+
+    def _send_away(self) -> None:
+        try:
+            self.watch.do("reconnect", redirect_to=self.options["redirect_to"])
+        except StepFailed:
+            self.fail_if_ended(self.watch.look())  # which is why it could not be told, then
+            raise
 
     def _is_drained(self, view: View, enough: int) -> bool:
         self.fail_if_ended(view)

@@ -30,6 +30,8 @@ DEADLINE = 15.0
 RUN_DEADLINE = 120.0
 HARMLESS = {"ping", "stats", "getbest", "poolstats", "users", "workers"}
 """All that the collection may ever ask a pool of its own accord."""
+TERMINAL = (sys.executable, "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))")
+"""Runs a command on a terminal of its own, on which nobody types."""
 
 Json = dict[str, Any]
 Task = tuple[str, Mapping[str, Any]]
@@ -159,15 +161,51 @@ class Ansible:
 
         Also asserts what must hold of each: it says what it found, changes nothing, and shows no traceback.
         """
-        steps = [{f"ckpool.fleet.{name}": dict(options), "ignore_errors": True} for name, options in tasks]
+        results = self._each(tasks, host or local(), ["--check"] if check else [], prefix, {})
+        for result in results:
+            assert not result.get("changed"), result
+        return results
+
+    def control(
+        self,
+        tasks: Iterable[Task],
+        *,
+        host: Json | None = None,
+        prefix: Sequence[str] = (),
+        check: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> list[Json]:
+        """As `modules`, of modules that change something, with a diff. One task alone is predicted by a name with '?'.
+
+        Also asserts that what succeeds is said to be changed just if its diff has two sides.
+        """
+        arguments = ["--diff", "--check"] if check else ["--diff"]
+        results = self._each(tasks, host or local(), arguments, prefix, environment or {})
+        for result in results:
+            sides = result.get("diff", [])
+            for side in [sides] if isinstance(sides, dict) else sides:
+                assert {"before", "after", "before_header", "after_header"} == set(side), result
+            if not result["failed"] and isinstance(sides, dict):
+                assert result["changed"] == (sides["before"] != sides["after"]), result
+        return results
+
+    def _each(
+        self, tasks: Iterable[Task], host: Json, arguments: list[str], prefix: Sequence[str], extra: Mapping[str, str]
+    ) -> list[Json]:
+        steps = [
+            {
+                f"ckpool.fleet.{name.rstrip('?')}": dict(options),
+                "ignore_errors": True,
+                **({"check_mode": True} if name.endswith("?") else {}),
+            }
+            for name, options in tasks
+        ]
         play = {"hosts": "localhost", "gather_facts": False, "tasks": steps}
-        arguments = ["--check"] if check else []
-        run = self.playbook([play], *arguments, inventory={"localhost": host or local()}, prefix=prefix)
+        run = self.playbook([play], *arguments, inventory={"localhost": host}, prefix=prefix, environment=extra)
         assert len(run.records) == len(steps), run.text
         assert "Traceback" not in run.text
         for record in run.records:
             assert record.result.get("msg"), record
-            assert not record.result.get("changed"), record
             assert "exception" not in record.result, record
         return [{**record.result, "failed": record.outcome == "failed"} for record in run.records]
 
@@ -326,6 +364,14 @@ class Simulated:
         lines = record.read_text().splitlines() if record.exists() else []
         return [json.loads(line)["message"] for line in lines]
 
+    def told(self) -> list[tuple[str, str]]:
+        """Every message besides mere questions that it was sent so far, with the socket."""
+        record = self.log_dir / "simulation.jsonl"
+        entries = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        return [
+            (entry["socket"], entry["message"]) for entry in entries if entry["message"] not in HARMLESS | {"clients"}
+        ]
+
     @property
     def users(self) -> dict[str, list[str]]:
         """The users it has, and their workers, from what it logged."""
@@ -372,7 +418,7 @@ def remove(folder: Path) -> None:
 
 
 __all__ = [
-    "HARMLESS", "ROOT", "SIMULATED", "SOCKETS", "Ansible", "Json", "Machine", "Record", "Run", "Simulated", "Task",
-    "check_of", "failing", "local", "namespaces", "processes_with", "rate_of", "remove", "simulated", "status_of",
-    "wait_for",
+    "DEADLINE", "HARMLESS", "ROOT", "SIMULATED", "SOCKETS", "TERMINAL", "Ansible", "Json", "Machine", "Record", "Run",
+    "Simulated", "Task", "check_of", "failing", "local", "namespaces", "processes_with", "rate_of", "remove",
+    "simulated", "status_of", "wait_for",
 ]  # fmt: skip

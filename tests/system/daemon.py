@@ -279,6 +279,10 @@ class RealPool:
             return False
         return self.mode is not Mode.POOL or bool(self.counts()["workbases"]["count"])
 
+    def has_connector(self) -> bool:
+        """Whether its connector answers. In about 1 of 50 starts it never does, by a race of the daemon's own."""
+        return wait_until(lambda: self.ask("connector", "ping", 1.0).text == "pong", 2)
+
     def processes(self) -> list[int]:
         """The pids of every process of this daemon: whoever has our configuration file on its command line."""
         mark = str(self.config).encode()
@@ -311,8 +315,14 @@ class RealPool:
             self._node, self._own_node = FakeBitcoind(state=self._node_state), True
         self.stratum_port = free_port()
         self.config.write_text(json.dumps(self._configuration(), indent=2) + "\n")
-        self.launch()
-        self._await()
+        for _attempt in range(5):
+            self.launch()
+            self._await()
+            if self._wait is not Wait.READY or self.has_connector():
+                return
+            self.kill()
+            wait_until(self.gone, 5)
+        raise PoolError("its connector never answers")
 
     def launch(self) -> None:
         """Start the daemon's process on what is there; for a second start after it has been shut down or killed."""

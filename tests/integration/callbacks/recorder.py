@@ -44,12 +44,15 @@ class CallbackModule(CallbackBase):
         task = getattr(result, "task", None) or result._task
         host = getattr(result, "host", None) or result._host
         values = result.result if hasattr(result, "result") else result._result
+        found = json.loads(self._dump_results(values))
+        if "diff" in values:  # which is not meant for a screen
+            found["diff"] = values["diff"]
         line = {
             "host": host.get_name(),
             "task": task.get_name(),
             "action": task.action,
             "outcome": outcome,
-            "result": json.loads(self._dump_results(values)),
+            "result": found,
         }
         with open(os.environ["CKPOOL_FLEET_RECORD"], "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.ckpool.fleet.plugins.module_utils import _memory
 
 from .support import Simulated
 
@@ -21,6 +22,14 @@ def home() -> t.Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ckf-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where what is set on daemons is remembered: a folder of the test's own, which is not there yet."""
+    folder = home / "memory"
+    monkeypatch.setattr(_memory, "folder", lambda: str(folder))
+    return folder
 
 
 @pytest.fixture

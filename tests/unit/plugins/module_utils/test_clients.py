@@ -403,7 +403,7 @@ def reads_all(path: str, *users: str, **more: t.Any) -> bool:
         seen.append(text)
         return real(roll, text)
 
-    clients._Roll.ends_with = recording  # type: ignore[method-assign]
+    clients._Roll.ends_with = recording  # type: ignore[assignment,method-assign]
     try:
         found = find(path, *users, **more)
     finally:

@@ -16,12 +16,12 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._health import (
     Thresholds,
     Verdict,
     judge,
-    reached_state,
     work_age,
     worst,
 )
 from ansible_collections.ckpool.fleet.plugins.module_utils._observation import LogEvents, Observation, Probe
 from ansible_collections.ckpool.fleet.plugins.module_utils._records import PoolStats
+from ansible_collections.ckpool.fleet.plugins.module_utils._state import reached_state
 
 NOW = 1795385500.0
 SOCKETS = ("listener", "stratifier", "connector", "generator")

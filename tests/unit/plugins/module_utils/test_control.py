@@ -1,0 +1,419 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator can do to a pool: words to the listener, miners sent away, steps meant for one process only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.ckpool.fleet.plugins.module_utils import _host, _instance
+from ansible_collections.ckpool.fleet.plugins.module_utils._control import AnotherProcess, Control
+from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, NotFound, PoolError
+from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
+
+from ..support import HARMLESS, Simulated, is_alive, wait_for
+
+pytestmark = pytest.mark.usefixtures("memory")
+SOCKETS = ("listener", "stratifier", "connector", "generator")
+SOON = 0.2
+Start = t.Callable[..., Simulated]
+
+
+def control_of(daemon: Simulated, **options: t.Any) -> Control:
+    return Control.find(str(daemon.sockets), **options)
+
+
+def told(daemon: Simulated) -> t.List[t.Tuple[str, t.Optional[str]]]:
+    """What it was told, besides questions."""
+    return [entry for entry in daemon.record() if entry[1] not in HARMLESS]
+
+
+@pytest.fixture
+def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
+    """A process of our own that nothing may happen to."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        assert process.poll() is None, "it was ended by somebody"
+        process.kill()
+
+
+def test_a_copy_that_shares_the_listener_is_passed_by(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = simulate()
+    control = control_of(daemon)
+    monkeypatch.setattr(_host, "holders", lambda instance: [{"pid": instance.pid}, {"pid": 1}])
+    assert control.set_gate("accepting") == "accepting"
+    assert told(daemon) == [("listener", "accept"), ("connector", "accept")]
+
+
+BAD_ADDRESSES = [
+    "", ":", "host", "host:", ":3333", "host:0", "host:65536", "host:70000", "host:-1", "host:+1", "host:1.0", "host:٣",
+    "host:333333", "a,b:1", "host:1,2", "a b:1", "host: 1", "a\nb:1", "host:1\n2", "{:1", '{"a":1', "::1:3333",
+    "[::1]",
+    "[]:1", "a/b:1", "müll.example:1", "host:0x10", "http://host:3333", "x" * 300,
+]  # fmt: skip
+
+
+# Looking
+
+
+@pytest.mark.parametrize("dialect", ["public", "api", "guide"])
+def test_a_look_only_reads(dialect: str, simulate: Start) -> None:
+    daemon = simulate(dialect=dialect, users=2)
+    sight = control_of(daemon).look()
+    assert sight.answers == dict.fromkeys(SOCKETS, "reply")
+    assert (sight.state, sight.clients, sight.ready, sight.down, sight.leftovers) == ("ok", 4, True, False, [])
+    assert sight.problems == {} and told(daemon) == []
+
+
+FAULTS: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, bool, bool]] = {
+    "hung": ({"fault": "hung"}, "hung", False, False),
+    "starting": ({"fault": "starting"}, "starting", False, False),
+    "no node": ({"fault": "hung", "sockets": ["generator"]}, "ok", False, False),
+    "listener_dead": ({"fault": "listener_dead"}, "ok", True, False),
+    "hung connector": ({"fault": "hung", "sockets": ["connector"]}, "ok", False, False),
+    "refused": ({"fault": "refused"}, "down", False, True),
+    "down": ({"fault": "down"}, "down", False, True),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_look_at_the_sick(name: str, simulate: Start) -> None:
+    fault, state, is_ready, is_down = FAULTS[name]
+    daemon = simulate(faults=[fault])
+    if is_down:
+        wait_for(lambda: control_of(daemon, timeout=SOON).look().down, "its end")
+    sight = control_of(daemon, timeout=SOON).look()
+    assert (sight.state, sight.ready, sight.down) == (state, is_ready, is_down)
+    assert (sight.clients is None) == (name not in ("no node", "listener_dead", "starting"))
+    left = {*SOCKETS, *(["main.pid"] if name == "refused" else [])} if is_down else set()
+    assert set(sight.leftovers) == left
+    assert told(daemon) == []
+
+
+def test_a_look_at_what_does_not_tell(simulate: Start) -> None:
+    counts = {"stratifier": [{"workbases": {"count": 0}}]}
+    daemon = simulate(counters=counts)
+    assert (control_of(daemon).look().state, control_of(daemon).look().ready) == ("starting", False)
+    garbled = simulate(faults=[{"fault": "garbage", "sockets": ["connector"]}])
+    sight = control_of(garbled).look()
+    assert sight.clients is None and sight.answers["connector"] == "bad_reply"
+
+
+# Words to the listener
+
+
+def test_the_gate(simulate: Start) -> None:
+    daemon = simulate()
+    control = control_of(daemon)
+    assert control.known_gate() == ("accepting", False)
+    assert control.set_gate("rejecting") == "rejecting"
+    assert control.remember(gate="rejecting") == ""
+    assert control_of(daemon).known_gate() == ("rejecting", True)
+    assert control.set_gate("accepting") == "accepting"
+    assert told(daemon) == [("listener", "reject"), ("listener", "accept")]
+
+
+def test_reconnecting_here_and_elsewhere(simulate: Start) -> None:
+    daemon = simulate()
+    assert control_of(daemon).reconnect() == "reconnecting"
+    assert control_of(daemon).reconnect("spare.example.org:3334") == "reconnecting"
+    assert control_of(daemon).reconnect("[::1]:3334") == "reconnecting"
+    assert told(daemon) == [
+        ("listener", "reconnect"), ("listener", "reconnect:spare.example.org,3334"), ("listener", "reconnect:::1,3334"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BAD_ADDRESSES, ids=ascii)
+def test_a_bad_address_is_never_sent(text: str) -> None:
+    control = Control(Instance("/nowhere", "ckpool"))
+    with pytest.raises(BadInput):
+        control.reconnect(text)
+
+
+def test_shutdown_by_listener_or_pool(simulate: Start) -> None:
+    for dialect, socket_name in (("public", "listener"), ("guide", "pool")):
+        daemon = simulate(dialect=dialect)
+        assert control_of(daemon).shutdown() == "exiting"
+        assert told(daemon) == [(socket_name, "shutdown")]
+        wait_for(lambda it=daemon: control_of(it, timeout=SOON).look().down, "its end")  # type: ignore[misc]
+
+
+def test_restart(simulate: Start) -> None:
+    daemon = simulate()
+    pid = daemon.pid
+    assert control_of(daemon).restart() == "restarting"
+    wait_for(lambda: (daemon.sockets / "main.pid").exists() and daemon.pid != pid, "the next process")
+    daemon._pids.add(daemon.pid)
+    assert told(daemon) == [("listener", "restart")]
+
+
+def test_no_listener_no_word(simulate: Start) -> None:
+    daemon = simulate(faults=["hung"])
+    control = control_of(daemon, timeout=SOON)
+    calls: t.List[t.Callable[[], t.Any]] = [
+        control.must_listen, control.shutdown, control.restart, control.reconnect,
+        lambda: control.set_gate("rejecting"), lambda: control.set_level(7),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(PoolError) as caught:
+            call()
+        assert caught.value.reason == "unanswered" and caught.value.path == str(daemon.sockets / "listener")
+        assert caught.value.hint
+    assert control.clients() is None
+
+
+@pytest.mark.parametrize("word", ["shutdown", "restart", "reconnect", "set_gate"])
+def test_words_that_a_build_does_not_know(word: str, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = control_of(simulate())
+    monkeypatch.setattr(control._sockets, "text", lambda *_words: "unknown")
+    with pytest.raises(PoolError) as caught:
+        getattr(control, word)(*(["rejecting"] if word == "set_gate" else []))
+    assert caught.value.reason == "refused_command" and "'unknown'" in str(caught.value)
+
+
+# Miners
+
+
+def test_dropping_goes_to_the_right_socket(simulate: Start) -> None:
+    daemon = simulate(users=1, workers_per_user=3, reconnect_after=60)
+    control = control_of(daemon)
+    control.drop_client(2)
+    assert control.clients() == 2
+    control.drop_client(99)
+    assert control.clients() == 2
+    control.drop_all()
+    assert control.wait_for_clients(0, 5) == 0
+    assert told(daemon) == [("connector", "dropclient=2"), ("connector", "dropclient=99"), ("stratifier", "dropall")]
+
+
+def test_waiting_for_clients_has_an_end(simulate: Start) -> None:
+    control = control_of(simulate(users=1, workers_per_user=2))
+    begin = time.monotonic()
+    assert control.wait_for_clients(2, 30) == 2
+    assert control.wait_for_clients(0, 0.2) == 2
+    assert 0.2 <= time.monotonic() - begin < 2
+
+
+# The process
+
+
+def test_the_process_that_a_step_is_meant_for(simulate: Start) -> None:
+    daemon = simulate()
+    control = control_of(daemon)
+    ticks = control.instance.start_ticks
+    assert ticks == _instance.start_ticks(daemon.pid)
+    control.expect(daemon.pid, ticks or 0)
+    for pid, started in ((daemon.pid + 1, ticks), (daemon.pid, (ticks or 0) + 1), (1, 1), (0, 0)):
+        with pytest.raises(AnotherProcess) as caught:
+            control.expect(pid, started or 0)
+        assert (caught.value.phase, caught.value.reason) == ("find", "another_process")
+        assert (
+            f"not pid {pid} any more, but pid {daemon.pid} (alive)" in str(caught.value)
+            and "nothing" in caught.value.hint
+        )
+
+
+@pytest.mark.parametrize(("how", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
+@pytest.mark.parametrize("has_handles", [True, False])
+def test_signals(how: str, number: int, has_handles: bool, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the kernel's handles on processes."""
+    if not has_handles:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    with stand_in(home) as process:
+        Control.find(str(home / "s")).signal(how)
+        assert process.wait(10) == -number
+
+
+@contextlib.contextmanager
+def stand_in(home: Path) -> t.Iterator[subprocess.Popen[bytes]]:
+    """A harmless process that looks like a daemon of this folder; with main.pid."""
+    folder = home / "s"
+    folder.mkdir()
+    program = home / "ckpool"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "60"], cwd=folder) as process:
+        # What a daemon is started with, sleep does not take: the file with its name has to do.
+        (folder / "main.pid").write_text(str(process.pid))
+        wait_for(lambda: b"ckpool" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "its command")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_instance, "_same_folder", lambda _process, _folder: True)
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+@pytest.mark.parametrize("error", [OSError(38, "not implemented"), PermissionError(1, "filtered")])
+def test_a_kernel_without_handles(error: OSError, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where Python knows them, and the kernel or the container does not."""
+
+    def fails(_pid: int) -> int:
+        raise error
+
+    monkeypatch.setattr(os, "pidfd_open", fails, raising=False)
+    with stand_in(home) as process:
+        Control.find(str(home / "s")).signal("kill")
+        assert process.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_a_pid_that_is_another_s_by_now_is_not_hit(how: str, simulate: Start, sleeper: subprocess.Popen[bytes]) -> None:
+    """The start ticks are those of the daemon, and the pid that of a process that came later."""
+    control = control_of(simulate())
+    control.instance.pid = sleeper.pid
+    with pytest.raises(AnotherProcess) as caught:
+        control.signal(how)
+    assert f"pid {sleeper.pid} is another process" in str(caught.value) and "nothing was done" in caught.value.hint
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_a_pid_file_that_names_another_process_is_not_followed(
+    how: str, home: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    (home / "main.pid").write_text(str(sleeper.pid))
+    control = Control.find(str(home))
+    assert control.instance.pid_state == "another"
+    with pytest.raises(AnotherProcess):
+        control.signal(how)
+    ticks = _instance.start_ticks(sleeper.pid)
+    with pytest.raises(AnotherProcess, match=r"\(another\)"):
+        control.expect(sleeper.pid, ticks or 0)
+
+
+def test_a_process_that_has_just_ended_is_as_wanted(home: Path) -> None:
+    with stand_in(home) as process:
+        control = Control.find(str(home / "s"))
+        process.kill()
+        process.wait(10)
+        with contextlib.suppress(AnotherProcess):  # where the look at its start comes first
+            control.signal("kill")
+
+
+def test_no_permission_to_end_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_words: t.Any) -> None:
+        raise PermissionError
+
+    with stand_in(home):
+        control = Control.find(str(home / "s"))
+        with monkeypatch.context() as patch, pytest.raises(PoolError) as caught:
+            patch.setattr(signal, "pidfd_send_signal", refuse, raising=False)
+            patch.setattr(os, "kill", refuse)
+            control.signal("terminate")
+    assert caught.value.reason == "not_permitted" and "become" in caught.value.hint
+
+
+# Its unit
+
+
+def test_only_its_own_unit_is_stopped(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: t.List[str] = []
+    monkeypatch.setattr(_host, "stop_service", stopped.append)
+    monkeypatch.setattr(_host, "service_of", lambda _pid: _host.Service("ckpool.service"))
+    control = control_of(simulate())
+    for unit in ("ssh.service", "ssh", "", "None", "ckpool.timer"):
+        with pytest.raises(PoolError) as caught:
+            control.stop_service(unit)
+        assert caught.value.reason == "another_unit" and "which is ckpool.service" in str(caught.value)
+    assert stopped == []
+    control.stop_service("ckpool")
+    control.stop_service("ckpool.service")
+    assert stopped == ["ckpool.service"] * 2
+
+
+def test_a_process_without_a_unit_has_none_to_stop(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_host, "stop_service", lambda _unit: pytest.fail("it was stopped"))
+    monkeypatch.setattr(_host, "service_of", lambda _pid: None)
+    for unit in ("ckpool.service", "None", ""):
+        with pytest.raises(PoolError):
+            control_of(simulate()).stop_service(unit)
+
+
+# Cleaning
+
+
+def test_cleaning_only_what_is_down(simulate: Start) -> None:
+    daemon = simulate()
+    assert control_of(daemon).clean() == []
+    assert (daemon.sockets / "main.pid").exists()
+    os.kill(daemon.pid, signal.SIGSTOP)
+    assert control_of(daemon, timeout=SOON).clean() == []
+    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.stop(signal.SIGKILL)
+    (daemon.sockets / "other").write_text("")
+    left = {*SOCKETS, "main.pid"}
+    assert set(control_of(daemon).clean(only_look=True)) == left
+    assert {path.name for path in daemon.sockets.iterdir()} == left | {"other"}
+    assert set(control_of(daemon).clean()) == left
+    assert {path.name for path in daemon.sockets.iterdir()} == {"other"}
+    assert control_of(daemon).clean() == []
+
+
+def test_sockets_that_do_not_listen_yet_are_not_leftovers(home: Path) -> None:
+    """They refuse connections as stale ones do, while their daemon is just starting."""
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(home / "listener"))
+        control = Control.find(str(home))
+        assert control.look().down
+        assert control.clean(only_look=True) == control.clean() == []
+        assert (home / "listener").exists()
+    assert Control.find(str(home)).clean() == ["listener"]
+    assert not (home / "listener").exists()
+
+
+def test_what_may_not_be_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(home / "listener"))
+
+    def refuse(_path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        with pytest.raises(PoolError) as caught:
+            Control.find(str(home)).clean()
+    assert caught.value.path == str(home / "listener") and "become" in caught.value.hint
+
+
+# Dialects and finding
+
+
+@pytest.mark.parametrize("dialect", ["public", "api", "guide"])
+def test_the_dialect_is_seen(dialect: str, simulate: Start) -> None:
+    daemon = simulate(dialect=dialect)
+    assert control_of(daemon).dialect() == dialect
+    assert control_of(daemon, source="files").dialect() == "public"
+    assert control_of(daemon, source="guide").dialect() == "guide"
+    assert told(daemon) == []
+
+
+def test_one_that_does_not_answer_gets_no_benefit_of_the_doubt(simulate: Start) -> None:
+    daemon = simulate(dialect="guide", faults=["hung"])
+    assert control_of(daemon, timeout=SOON).dialect() == "public"
+
+
+def test_every_running_one(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = simulate(), simulate(faults=["refused"])
+    wait_for(lambda: not is_alive(two.pid), "its end")
+    instances = [control_of(daemon).instance for daemon in (one, two)]
+    instances[0].log_dir = None
+    monkeypatch.setattr(_instance, "discover", lambda: instances)
+    found = Control.find_all("/logs", timeout=SOON)
+    assert [control.instance.socket_dir for control in found] == [str(one.sockets)]
+    assert found[0].instance.log_dir == "/logs"
+
+
+def test_none_and_nowhere(home: Path) -> None:
+    with pytest.raises(NotFound):
+        Control.find(name="ckpool-of-nobody")
+    with pytest.raises(BadInput):
+        Control.find("a\0b")
+    assert Control.find(str(home / "nowhere")).look().down

@@ -1,0 +1,225 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is remembered of a process: by whom, for whom, and what becomes of a memory that is broken or another's."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.ckpool.fleet.plugins.module_utils import _memory
+from ansible_collections.ckpool.fleet.plugins.module_utils._errors import Unreadable
+from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
+
+BROKEN = {
+    "empty": b"",
+    "half": b'{"a": {"b": 1',
+    "no text": b"\xff\xfe\0",
+    "a list": b"[1, 2]",
+    "a number": b"7",
+    "deep": b"[" * 100_000,
+    "too large": b" " * (16 * 1024 * 1024 + 1),
+}
+
+
+def process(pid: int = 4242, ticks: t.Optional[int] = 99, state: str = "alive") -> Instance:
+    """An instance with that process."""
+    return Instance("/tmp/s", "ckpool", pid=pid, pid_state=state, start_ticks=ticks)
+
+
+def key_of(instance: Instance) -> str:
+    key = _memory.key(instance)
+    assert key is not None
+    return key
+
+
+def test_what_is_remembered_adds_up(memory: Path) -> None:
+    _memory.remember(process(), loglevel=7)
+    _memory.remember(process(), gate="rejecting")
+    assert _memory.recall(process()) == {"loglevel": 7, "gate": "rejecting"}
+    _memory.remember(process(), loglevel=5, returns=None)
+    assert _memory.recall(process()) == {"loglevel": 5, "gate": "rejecting", "returns": None}
+
+
+def test_it_is_void_for_any_other_process(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _memory.remember(process(), loglevel=7)
+    for other in (process(pid=4243), process(ticks=100), process(ticks=None), process(state="dead")):
+        assert _memory.recall(other) == {}
+    monkeypatch.setattr(_memory, "_boot", lambda: "another boot")
+    assert _memory.recall(process()) == {}
+
+
+def test_nothing_is_written_of_no_process(memory: Path) -> None:
+    _memory.remember(process(state="dead"), loglevel=7)
+    _memory.remember(process(ticks=None), loglevel=7)
+    assert not memory.exists()
+
+
+def test_the_key_has_the_boot_of_this_machine() -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert boot and key_of(process()) == f"{boot}:4242:99"
+
+
+def test_nobody_else_may_look_into_it(memory: Path) -> None:
+    _memory.remember(process(), loglevel=7)
+    assert memory.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in memory.iterdir())
+    assert {path.name for path in memory.iterdir()} == {"lock", "memory.json"}
+
+
+def test_every_user_has_a_memory_of_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert _memory.folder() == "/run/ckpool.fleet"
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    assert _memory.folder() == "/tmp/ckpool.fleet-1234"
+
+
+def test_the_oldest_are_forgotten_first(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_memory, "_MOST", 3)
+    for pid in (1, 2, 3):
+        _memory.remember(process(pid), loglevel=pid)
+    _memory.remember(process(1), gate="accepting")  # which makes it the newest
+    _memory.remember(process(4), loglevel=4)
+    assert [bool(_memory.recall(process(pid))) for pid in (1, 2, 3, 4)] == [True, False, True, True]
+    assert _memory.recall(process(1)) == {"loglevel": 1, "gate": "accepting"}
+
+
+def test_writers_do_not_undo_one_another(memory: Path) -> None:
+    threads = [
+        threading.Thread(target=_memory.remember, args=(process(pid),), kwargs={"n": pid}) for pid in range(1, 41)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [_memory.recall(process(pid)) for pid in range(1, 41)] == [{"n": pid} for pid in range(1, 41)]
+
+
+@pytest.mark.parametrize("word", BROKEN)
+def test_a_broken_memory_is_forgotten_and_written_anew(word: str, memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    (memory / "memory.json").write_bytes(BROKEN[word])
+    assert _memory.recall(process()) == {}
+    _memory.remember(process(), loglevel=6)
+    assert _memory.recall(process()) == {"loglevel": 6}
+
+
+@pytest.mark.parametrize("facts", [None, 7, "text", [1], True])
+def test_facts_that_are_none_are_forgotten_and_written_anew(facts: t.Any, memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    (memory / "memory.json").write_text(json.dumps({key_of(process()): facts, "other": {"kept": 1}}))
+    assert _memory.recall(process()) == {}
+    _memory.remember(process(), loglevel=6)
+    assert _memory.recall(process()) == {"loglevel": 6}
+    assert json.loads((memory / "memory.json").read_text())["other"] == {"kept": 1}
+
+
+# Folders that are not ours alone
+
+
+def foreign_folder(folder: Path) -> None:
+    """One that holds what would be believed."""
+    folder.mkdir(mode=0o700)
+    (folder / "memory.json").write_text(json.dumps({key_of(process()): {"loglevel": 0}}))
+
+
+def a_link(folder: Path) -> None:
+    foreign_folder(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+def a_dangling_link(folder: Path) -> None:
+    folder.symlink_to(folder.with_name("nowhere"))
+
+
+def a_file(folder: Path) -> None:
+    folder.write_text("")
+
+
+def writable_by_all(folder: Path) -> None:
+    foreign_folder(folder)
+    folder.chmod(0o777)
+
+
+def writable_by_the_group(folder: Path) -> None:
+    foreign_folder(folder)
+    folder.chmod(0o770)
+
+
+@pytest.mark.parametrize("spoil", [a_link, a_dangling_link, a_file, writable_by_all, writable_by_the_group])
+def test_a_folder_that_is_not_ours_alone_is_neither_read_nor_written(
+    spoil: t.Callable[[Path], None], memory: Path
+) -> None:
+    spoil(memory)
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in memory.parent.rglob("*.json"))
+    assert _memory.recall(process()) == {}
+    with pytest.raises(Unreadable) as caught:
+        _memory.remember(process(), loglevel=7)
+    assert str(memory) in str(caught.value) and caught.value.path == str(memory)
+    assert caught.value.phase == "read" and caught.value.hint
+    assert sorted((str(path), path.stat().st_mtime_ns) for path in memory.parent.rglob("*.json")) == before
+
+
+def test_another_user_s_folder_is_neither_read_nor_written(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign_folder(memory)
+    assert _memory.recall(process()) == {"loglevel": 0}
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert _memory.recall(process()) == {}
+    with pytest.raises(Unreadable, match="not ours alone"):
+        _memory.remember(process(), loglevel=7)
+    assert [path.name for path in memory.iterdir()] == ["memory.json"]
+
+
+def test_a_folder_that_cannot_be_made(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_memory, "folder", lambda: str(memory / "not" / "there"))
+    assert _memory.recall(process()) == {}
+    with pytest.raises(Unreadable, match="No such file") as caught:
+        _memory.remember(process(), loglevel=7)
+    assert "next task" in caught.value.hint
+
+
+# Files in it that are not ours, or no files
+
+
+@pytest.mark.parametrize("name", ["lock", "memory.json.new"])
+def test_links_in_it_are_not_followed(name: str, memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    target = memory.with_name("target")
+    target.write_text("precious")
+    (memory / name).symlink_to(target)
+    with pytest.raises(Unreadable):
+        _memory.remember(process(), loglevel=7)
+    assert target.read_text() == "precious"
+
+
+def test_a_memory_that_is_a_link_is_replaced_and_its_target_kept(memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    target = memory.with_name("target")
+    target.write_text("precious")
+    (memory / "memory.json").symlink_to(target)
+    _memory.remember(process(), loglevel=7)
+    assert target.read_text() == "precious" and not (memory / "memory.json").is_symlink()
+    assert _memory.recall(process()) == {"loglevel": 7}
+
+
+@pytest.mark.parametrize("name", ["lock", "memory.json", "memory.json.new"])
+def test_folders_in_its_place(name: str, memory: Path) -> None:
+    (memory / name / "full").mkdir(parents=True)
+    memory.chmod(0o700)
+    assert _memory.recall(process()) == {}
+    with pytest.raises(Unreadable):
+        _memory.remember(process(), loglevel=7)
+
+
+def test_a_pipe_in_its_place_does_not_block(memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    os.mkfifo(memory / "memory.json")
+    assert _memory.recall(process()) == {}
+    _memory.remember(process(), loglevel=7)
+    assert _memory.recall(process()) == {"loglevel": 7}

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The ckpool.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dropping users, as a module: its results, its predictions, its diff, and how its failures speak."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.basic")
+
+from ..support import HARMLESS, Simulated
+from .conftest import Run
+
+pytestmark = pytest.mark.usefixtures("memory")
+KEYS = {
+    "users", "dropped", "returned", "unknown", "replies", "source", "instance", "problems", "msg", "changed",
+}  # fmt: skip
+CLIENT = {"client_id", "user", "worker", "address", "since"}
+FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
+NAMES = ["alice", "bob"]
+Start = t.Callable[..., Simulated]
+
+
+@pytest.fixture
+def pool(simulate: Start) -> Start:
+    """Two users with two workers each, who do not come back unless it is said when."""
+
+    def start(*options: str, **simulation: t.Any) -> Simulated:
+        return simulate(*options, **{"user_names": NAMES, "reconnect_after": 60, **simulation})
+
+    return start
+
+
+def sent(daemon: Simulated) -> t.List[t.Tuple[str, t.Optional[str]]]:
+    return [entry for entry in daemon.record() if entry[1] not in HARMLESS | {"clients"}]
+
+
+def of(user: str, connected: int, dropped: int, returned: int = 0) -> t.Dict[str, t.Any]:
+    return {"user": user, "connected": connected, "dropped": dropped, "returned": returned}
+
+
+@pytest.mark.parametrize("dialect", ["public", "api", "guide"])
+@pytest.mark.parametrize("layout", ["2017", "2025", "2026"])
+def test_twice_and_in_check_mode(run: Run, pool: Start, dialect: str, layout: str) -> None:
+    daemon = pool(dialect=dialect, layout=layout)
+    options = {"socket_dir": str(daemon.sockets), "users": ["alice"], "watch": 0}
+    predicted = run(**options, _ansible_check_mode=True, _ansible_diff=True)
+    assert sent(daemon) == []
+    first = run(**options, _ansible_diff=True)
+    told = sent(daemon)
+    checked = run(**options, _ansible_check_mode=True, _ansible_diff=True)
+    second = run(**options, _ansible_diff=True)
+    assert [result["changed"] for result in (predicted, first, checked, second)] == [True, True, False, False]
+    assert all(set(result) == KEYS | {"diff"} for result in (predicted, first, checked, second))
+    assert predicted["users"] == first["users"] == [of("alice", 2, 2)]
+    assert checked["users"] == second["users"] == [of("alice", 0, 0)]
+    assert predicted["dropped"] == first["dropped"] and all(set(client) == CLIENT for client in first["dropped"])
+    assert [client["worker"] for client in first["dropped"]] == ["alice.rig0", "alice.rig1"]
+    addresses = [client["address"] for client in first["dropped"]]
+    assert addresses == ([None] * 2 if layout == "2017" and dialect != "api" else ["127.0.0.1", "127.0.0.2"])
+    assert first["diff"]["before"].count("alice.rig") == 2 and "bob" not in first["diff"]["before"]
+    assert first["diff"]["after"] == second["diff"]["before"] == second["diff"]["after"] == "clients: \n"
+    assert predicted["msg"].endswith("2 clients would be dropped, alice 2")
+    assert first["msg"].endswith("2 of 2 clients dropped, alice 2")
+    assert second["msg"].endswith("none of them is known to be connected")
+    if dialect == "guide":
+        assert told == [("stratifier", "dropuser=alice")]
+        assert first["replies"] == {"alice": "dropped 2 clients of user alice"}
+    else:
+        assert told == [("connector", "dropclient=1"), ("connector", "dropclient=2")]
+    assert sent(daemon) == told
+
+
+@pytest.mark.parametrize("dialect", ["public", "api", "guide"])
+def test_nobody_is_made(run: Run, pool: Start, dialect: str) -> None:
+    daemon = pool(dialect=dialect)
+    for is_check in (True, False):
+        result = run(
+            socket_dir=str(daemon.sockets), users=["nobody"], workers=["none.rig0"], _ansible_check_mode=is_check
+        )
+        assert result["changed"] is False and result["users"] == [of("nobody", 0, 0)] and result["dropped"] == []
+    assert sent(daemon) == []
+
+
+def test_workers_and_ids_and_who_comes_back(run: Run, pool: Start) -> None:
+    daemon = pool(reconnect_after=0.2)
+    result = run(socket_dir=str(daemon.sockets), workers="bob.rig0,alice.rig0", client_ids=[4, 4], watch=8)
+    assert result["users"] == [of("alice", 1, 1, 1), of("bob", 2, 2, 1)]
+    assert {client["worker"] for client in result["returned"]} == {"bob.rig0", "alice.rig0"}, "an id does not come back"
+    assert "2 came back within 8 s" in result["msg"]
+
+
+def test_a_level_that_hides_who_connects(run: Run, pool: Start) -> None:
+    """Of the other user it is known, who is dropped."""
+    daemon = pool()
+    names = [*NAMES, "carol"]
+    result = run(socket_dir=str(daemon.sockets), users=names, watch=0, _ansible_check_mode=True)
+    assert "failed" not in result
+    from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
+
+    control = Control.find(str(daemon.sockets))
+    control.set_level(4)
+    control.remember(loglevel=4)
+    for is_check in (True, False):
+        result = run(socket_dir=str(daemon.sockets), users=names, watch=0, _ansible_check_mode=is_check)
+        assert set(result) == KEYS | FAILURE
+        assert (result["phase"], result["reason"], result["changed"]) == ("ask", "clients_unknown", True)
+        assert result["path"] == str(daemon.logs / "ckpool.log")
+        assert "level=notice" in result["hint"] and result["hint"] in result["msg"]
+        assert list(result["unknown"]) == ["carol"] and "carol: the log level is 4" in result["msg"]
+        assert result["users"] == [of("alice", 2, 2), of("bob", 2, 2), of("carol", 0, 0)]
+    assert len(sent(daemon)) == 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "text"),
+    [
+        ({"users": ["alice", "a/b"]}, "bad_user_name", "'a/b' holds '/'"),
+        ({"users": ["a\nb"]}, "bad_user_name", "holds a newline"),
+        ({"users": [""]}, "bad_user_name", "'' is empty"),
+        ({"users": ["x" * 128]}, "bad_user_name", "more than 127 bytes"),
+        ({"workers": ["a\nb"]}, "bad_worker_name", "holds a newline"),
+        ({"workers": ["x" * 511]}, "bad_worker_name", "more than 510 bytes"),
+        ({"client_ids": [0]}, "bad_client_id", "client id 0"),
+        ({"client_ids": [2**63]}, "bad_client_id", str(2**63)),
+        ({}, "nobody_named", "users, workers and client_ids"),
+        ({"users": []}, "nobody_named", "users, workers and client_ids"),
+        ({"users": ["alice"], "watch": -1}, "out_of_range", "watch must be from 0 to 600"),
+        ({"users": ["alice"], "watch": 601}, "out_of_range", "watch must be from 0 to 600"),
+        ({"users": ["alice"], "watch": float("nan")}, "out_of_range", "watch must be from 0 to 600"),
+    ],
+)
+def test_options_that_do_not_fit(run: Run, pool: Start, options: t.Dict[str, t.Any], reason: str, text: str) -> None:
+    daemon = pool()
+    result = run(socket_dir=str(daemon.sockets), **options)
+    assert set(result) == FAILURE and (result["phase"], result["reason"]) == ("options", reason)
+    assert text in result["msg"] and daemon.record() == []
+
+
+@pytest.mark.parametrize("is_check", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "phase", "reason"), [("hung", "ask", "unanswered"), ("refused", "connect", "refused")]
+)
+def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reason: str, is_check: bool) -> None:
+    daemon = pool(faults=[fault])
+    result = run(socket_dir=str(daemon.sockets), timeout=0.1, users=["alice"], _ansible_check_mode=is_check)
+    assert set(result) == FAILURE
+    assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.sockets / "listener"))
+    assert result["hint"] in result["msg"]
+    assert sent(daemon) == []
+
+
+def test_no_pool(run: Run, home: Path) -> None:
+    result = run(socket_dir=str(home / "nowhere"), users=["alice"])
+    assert (result["phase"], result["reason"]) == ("connect", "absent")
+
+
+def test_no_log(run: Run, pool: Start) -> None:
+    daemon = pool()
+    result = run(socket_dir=str(daemon.sockets), users=["alice"], log_dir=str(daemon.home / "nowhere"))
+    assert (result["phase"], result["path"]) == ("read", str(daemon.home / "nowhere" / "ckpool.log"))
+    assert sent(daemon) == []
