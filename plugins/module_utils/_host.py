@@ -146,7 +146,7 @@ def stop_timer(unit: str) -> None:
 
 def _run(*command: str) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -275,7 +275,7 @@ def _executable(instance: Instance) -> t.Optional[Obstacle]:
     if instance.root:
         return None  # it lives in another file system, whose libraries are not ours: it cannot be tried from here
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             [path, "-h"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

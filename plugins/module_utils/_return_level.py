@@ -31,13 +31,13 @@ def main(arguments: t.Sequence[str]) -> int:
                 control = _find(socket_dir, int(pid), int(started))
                 control.expect(int(pid), int(started))
                 change = _level.restore(control)
-                print(f"log level {change.previous} -> {change.level}: {change.reply}")
+                sys.stdout.write(f"log level {change.previous} -> {change.level}: {change.reply}\n")
                 return 0
             except (AnotherProcess, NotFound) as exc:
-                print(f"nothing to do: {exc}")
+                sys.stdout.write(f"nothing to do: {exc}\n")
                 return 0
             except PoolError as exc:
-                print(f"attempt {attempt + 1} of {_ATTEMPTS}: {exc.phase}: {exc}", file=sys.stderr)
+                sys.stderr.write(f"attempt {attempt + 1} of {_ATTEMPTS}: {exc.phase}: {exc}\n")
                 time.sleep(_PAUSE if attempt + 1 < _ATTEMPTS else 0)
     finally:
         if code.endswith(".zip"):
@@ -54,4 +54,4 @@ def _find(socket_dir: str, pid: int, started: int) -> Control:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -355,7 +355,7 @@ class Shutdown(Flow):
 
     def _is_gone(self) -> bool:
         """Look until it is down."""
-        return self.watch.wait_for(self._is_down_for_good, lambda view: self._still(view))
+        return self.watch.wait_for(self._is_down_for_good, self._still)
 
     def _is_down_for_good(self, view: View) -> bool:
         if view.is_alive and view.identity != self.first.identity:

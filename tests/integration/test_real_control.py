@@ -450,7 +450,8 @@ def test_wait(own: RealPool, spare: RealPool, ansible: Ansible, place: Callable[
     assert [result["failed"] for result in results] == [False, False, True, False, False, False]
     assert [result["met"] for result in results] == [False, True, False, True, True, True]
     assert (early["conditions"][0]["observed"], ready["conditions"][0]["observed"]) == ("down", "ready")
-    assert ready["pid_after"] == drained["pid_after"] is not None
+    assert ready["pid_after"] is not None
+    assert ready["pid_after"] == drained["pid_after"]
     assert down["pid_after"] is None
     assert (too_few["reason"], too_few["phase"], too_few["clients"]) == ("not_reached", "wait", 0)
     assert (enough["clients"], drained["clients"], down["clients"]) == (MANY, 0, None)
