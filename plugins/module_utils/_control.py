@@ -78,9 +78,7 @@ class Control:
         self, instance: Instance, source: str = "auto", timeout: float = 5.0, max_reply: int = MAX_REPLY
     ) -> None:
         self.instance = instance
-        self._wanted = source
         self._dialect = {"auto": None, "files": "public"}.get(source, source)
-        self._timeout, self._max_reply = timeout, max_reply
         self._sockets = Talk(instance.socket, timeout, max_reply)
 
     @classmethod
@@ -192,12 +190,6 @@ class Control:
 
         path = self.instance.log_file
         return log.last_lines(path) if path else []
-
-    def stats(self) -> Json:
-        """Users, workers, hashrate in H/s and the age of the work in seconds; None for what is not known."""
-        from ._pool import Pool  # few tasks need it
-
-        return Pool(self.instance, self._wanted, self._timeout, self._max_reply).figures()
 
     def service(self) -> t.Optional[Json]:
         """The systemd unit of its process; None where it has none."""

@@ -300,7 +300,7 @@ def work(module: PoolModule) -> Result:
         if exc.reason != "no_instance":
             raise
         return {**done, **nothing(str(exc))}
-    return {**done, **seen(control, options["wants"])}
+    return {**done, **seen(module, control)}
 
 
 def find(module: PoolModule) -> Control:
@@ -353,7 +353,7 @@ def nothing(why: str) -> Result:
     }
 
 
-def seen(control: Control, wants: t.Sequence[str]) -> Result:
+def seen(module: PoolModule, control: Control) -> Result:
     """The look at a pool, with what else is wanted."""
     sight, instance = control.look(), control.instance
     result: Result = {
@@ -362,7 +362,7 @@ def seen(control: Control, wants: t.Sequence[str]) -> Result:
         "process": {"pid": instance.pid, "started": instance.start_ticks, "state": instance.pid_state},
         "answers": sight.answers,
         **shown(sight),
-        **extras(control, wants, sight.problems),
+        **extras(module, control, sight.problems),
         "msg": sentence(instance, sight),
     }
     if sight.state in _DOWN_STATES:
@@ -375,21 +375,29 @@ def shown(sight: Sight) -> Result:
     return {name: getattr(sight, name) for name in ("clients", "ready", "down", "leftovers", "problems")}
 
 
-def extras(control: Control, wants: t.Sequence[str], problems: t.Dict[str, str]) -> Result:
+def extras(module: PoolModule, control: Control, problems: t.Dict[str, str]) -> Result:
     """What a look costs more for; None for what is not wanted or cannot be had."""
     found: Result = dict.fromkeys(("stats", "service", "handover", "holders"))
     sources: t.Dict[str, t.Callable[[], t.Any]] = {
-        "stats": control.stats,
+        "stats": lambda: figures(module, control),
         "service": control.service,
         "handover": control.handover,
         "holders": control.holders,
     }
-    for name in wants:
+    for name in module.params["wants"]:
         try:
             found[name] = sources[name]()
         except PoolError as exc:
             problems[name] = f"{exc}" + (f" ({exc.hint})" if exc.hint else "")
     return found
+
+
+def figures(module: PoolModule, control: Control) -> Result:
+    """Users, workers, hashrate in H/s and the age of the work in seconds; None for what is not known."""
+    from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool  # few looks want it
+
+    how = {name: value for name, value in module.common().items() if name != "log_dir"}
+    return Pool(control.instance, **how).figures()
 
 
 def sentence(instance: Instance, sight: Sight) -> str:
