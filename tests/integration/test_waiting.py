@@ -190,8 +190,8 @@ SCENES: dict[str, Scene] = {
     "left_a_strange_pid": Scene([checked(BY_FORCE), BY_FORCE], before=end_and_give_pid_away),
     "one_of_two": Scene([shutdown()], four()),
     "other_of_two": Scene([shutdown()], shares="one_of_two"),
-    # The long poll gives the next process time to come between two looks.
-    "comes_back": Scene([shutdown(poll=4)], four(), meanwhile=come_back),
+    # The first look still sees the old process, and the long poll gives the next one time to come before the second.
+    "comes_back": Scene([shutdown(poll=10)], four({"fault": "lingers", "seconds": 2}), meanwhile=come_back),
 }
 BAD: list[tuple[Json, str]] = [
     *((do(name, poll=0.5), "poll must be from 1 to 3600, not 0.5") for name in ("shutdown", "restart", "wait")),
