@@ -14,6 +14,7 @@ from ._errors import BadInput, Unparsable
 DIFF1_HASHES = 2.0**32  #: hashes that one share of difficulty 1 takes on average
 _SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_EPOCH = 1_000_000_000  #: a bare number from here on is a time, which was in 2001
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
 
 
@@ -48,8 +49,32 @@ def _number(text: t.Any, original: t.Any) -> float:
         raise Unparsable(f"not a hashrate: {original!r}", reason="bad_hashrate") from None
 
 
-def human_hashrate(rate: t.Optional[float], digits: int = 3) -> str:
-    """Text for people from H/s: C(1.23 PH/s). None gives C(-)."""
+def hashrate_unit(name: str) -> float:
+    """H/s in a unit: C(H/s), C(KH/s) and so on to C(ZH/s), whatever the case of its letters.
+
+    :raises BadInput: it is none of these.
+    """
+    return _SUFFIXES[_suffix_of(name)]
+
+
+def _suffix_of(unit: str) -> str:
+    text = unit.strip().upper()
+    suffix = text[: -len("H/S")]
+    if not text.endswith("H/S") or suffix not in _SUFFIXES:
+        names = ", ".join(f"{known}H/s" for known in _SUFFIXES)
+        raise BadInput(f"not a unit of hashrates: {unit!r}; choose from {names}", reason="bad_unit")
+    return suffix
+
+
+def human_hashrate(rate: t.Optional[float], digits: int = 3, unit: t.Optional[str] = None) -> str:
+    """Text for people from H/s: C(1.23 PH/s). None gives C(-).
+
+    :arg unit: as C(hashrate_unit) takes it. By default the greatest one that leaves something before the point.
+    :raises BadInput: it is no unit.
+    """
+    if unit is not None:
+        suffix = _suffix_of(unit)
+        return "-" if rate is None else f"{_significant(rate / _SUFFIXES[suffix], digits)} {suffix}H/s"
     if rate is None:
         return "-"
     for suffix in ("Z", "E", "P", "T", "G", "M", "K"):
@@ -74,3 +99,13 @@ def parse_duration(value: str) -> float:
     if not match:
         raise BadInput(f"not a duration: {value!r}; write seconds or a number with s, m, h, d or w, such as 90s or 1h")
     return float(match.group(1)) * _SECONDS[match.group(2)]
+
+
+def moment(text: str, now: float) -> float:
+    """Epoch seconds from a time in epoch seconds, or from how long ago it was, such as C(12h).
+
+    :arg now: epoch seconds.
+    :raises BadInput: it is neither.
+    """
+    seconds = parse_duration(text)
+    return seconds if seconds >= _EPOCH and text.strip()[-1:].isdigit() else now - seconds

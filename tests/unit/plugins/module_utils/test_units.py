@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, Unparsable
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import (
     DIFF1_HASHES,
+    hashrate_unit,
     human_hashrate,
     parse_duration,
     parse_hashrate,
@@ -92,6 +93,39 @@ def test_a_hashrate_for_people_has_three_digits(rate: t.Optional[float], text: s
 @pytest.mark.parametrize("digits", [2, 4, 5])
 def test_a_hashrate_for_people_has_as_many_digits_as_wanted(digits: int) -> None:
     assert len(human_hashrate(1.23456789e15, digits).split()[0].replace(".", "")) == digits
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit", "text"),
+    [
+        (None, "TH/s", "-"),
+        (1.234e15, "PH/s", "1.23 PH/s"),
+        (1.234e15, "ph/s", "1.23 PH/s"),
+        (1.236e15, "TH/s", "1240 TH/s"),
+        (1.234e12, "PH/s", "0.00 PH/s"),
+        (488, "H/s", "488 H/s"),
+        (999.6e3, "KH/s", "1000 KH/s"),
+        (0, "KH/s", "0.00 KH/s"),
+    ],
+)
+def test_a_hashrate_for_people_in_a_unit_of_their_choice(rate: t.Optional[float], unit: str, text: str) -> None:
+    assert human_hashrate(rate, unit=unit) == text
+
+
+def test_every_unit_is_a_thousand_times_the_one_before() -> None:
+    for power, suffix in enumerate(("", "K", "M", "G", "T", "P", "E", "Z")):
+        assert hashrate_unit(f"{suffix}H/s") == hashrate_unit(f" {suffix.lower()}h/S ") == 1000.0**power
+
+
+@pytest.mark.parametrize("unit", ["", "T", "TH", "H", "/s", "XH/s", "T H/s", "TH/s/s"])
+def test_what_is_no_unit_is_said_so_with_those_that_are(unit: str) -> None:
+    for use in (
+        lambda: hashrate_unit(unit),
+        lambda: human_hashrate(1, unit=unit),
+        lambda: human_hashrate(None, 3, unit),
+    ):
+        with pytest.raises(BadInput, match=r"not a unit of hashrates: .*choose from H/s, .*ZH/s"):
+            use()
 
 
 def test_what_is_written_for_people_reads_back_as_about_the_same() -> None:
