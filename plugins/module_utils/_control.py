@@ -22,7 +22,7 @@ from ._instance import SOCKETS, Instance
 from ._names import parse_address
 from ._observation import Observation, Probe
 from ._parallel import in_parallel
-from ._sources.talk import Talk
+from ._sources.talk import Replies, Talk
 from ._state import WORKING_MODES, count_of, first_sight, reached_state, workbases
 from ._wire import MAX_REPLY, ClosedWithoutReply
 
@@ -72,14 +72,20 @@ class Control:
         where the daemon is seen to speak them.
     :arg timeout: seconds of one exchange with a socket.
     :arg max_reply: bytes of one reply.
+    :arg replies: keeps the counts of one visit, to be shared with a Pool.
     """
 
     def __init__(
-        self, instance: Instance, source: str = "auto", timeout: float = 5.0, max_reply: int = MAX_REPLY
+        self,
+        instance: Instance,
+        source: str = "auto",
+        timeout: float = 5.0,
+        max_reply: int = MAX_REPLY,
+        replies: t.Optional[Replies] = None,
     ) -> None:
         self.instance = instance
         self._dialect = {"auto": None, "files": "public"}.get(source, source)
-        self._sockets = Talk(instance.socket, timeout, max_reply)
+        self._sockets = Talk(instance.socket, timeout, max_reply, replies)
 
     @classmethod
     def find(
@@ -132,6 +138,13 @@ class Control:
         sight.ready = _is_ready(seen)
         sight.leftovers = self._leftovers(seen) if sight.down else []
         return sight
+
+    def counts(self, socket: str) -> t.Dict[str, t.Optional[int]]:
+        """How many objects of each kind the stratifier or the connector counts.
+
+        :raises PoolError: it does not tell.
+        """
+        return {kind: count_of(reply, kind) for reply in [self._sockets.json(socket, "stats")] for kind in reply}
 
     def clients(self) -> t.Optional[int]:
         """How many connections of miners there are, as the connector counts them; None if it does not tell."""
@@ -224,7 +237,8 @@ class Control:
 
         :arg unsafe: send it even if it is known to do harm.
         """
-        return self._sockets.text(socket, message, self.dialect() if message[:1] in "lL" else "public", unsafe)
+        by_dialect = socket == "stratifier" and not unsafe and message.lower().startswith("loglevel")
+        return self._sockets.text(socket, message, self.dialect() if by_dialect else "public", unsafe)
 
     def set_level(self, level: int) -> str:
         """Set the log level, 0 to 7, and return the daemon's reply. There is no way to read it back.

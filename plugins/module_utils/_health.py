@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ._observation import LogEvents, Observation, Probe
+from ._observation import Observation, Probe
 from ._records import Json, Number
 from ._state import COUNTING_MODES, WORKING_MODES, reached_state, workbases
 from ._units import human_hashrate
@@ -463,10 +463,3 @@ def worst(verdicts: t.Sequence[Verdict]) -> int:
     """Which of several instances is the sickest: its index."""
     rank = [(_STATUSES.index(verdict.status), STATES.index(verdict.state)) for verdict in verdicts]
     return rank.index(max(rank))
-
-
-def work_age(log: t.Optional[LogEvents], now: float) -> Number:
-    """Seconds since the last piece of work that the log tells of."""
-    if log is None or log.stored_workbase is None:
-        return None
-    return round(max(now - log.stored_workbase, 0.0), 1)

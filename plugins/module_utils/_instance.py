@@ -163,8 +163,9 @@ def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_d
         )
     if at_default:
         return at_default[0]
+    others = f"; {neighbours()}" if name else ""
     raise NotFound(
-        f"no ckpool{' named ' + name if name else ''} runs here, and {default} does not exist",
+        f"no ckpool{' named ' + name if name else ''} runs here, and {default} does not exist{others}",
         default,
         "is it running? systemctl status ckpool; if it keeps its sockets elsewhere, set socket_dir",
     )
@@ -198,6 +199,15 @@ def discover(log_dir: t.Optional[str] = None) -> t.List[Instance]:
         if ("", folder) not in instances and _has_sockets(folder):
             instances["", folder] = _at(folder, None, log_dir)
     return sorted(instances.values(), key=lambda i: (i.socket_dir, i.root))
+
+
+def neighbours() -> str:
+    """What ckpools this host has, for a failure to name: those that run, and where ended ones left something."""
+    found = discover()
+    running = "; ".join(f"{i.name} (pid {i.pid}) in {i.socket_dir}" for i in found if i.pid_state == "alive")
+    left = ", ".join(i.socket_dir for i in found if i.pid_state != "alive")
+    text = f"running here: {running}" if running else "no ckpool runs here"
+    return f"{text}; ended ones left {left}" if left else text
 
 
 def processes() -> t.Iterator[Process]:

@@ -10,12 +10,13 @@ C(_reading.py).
 from __future__ import annotations
 
 import gc
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import BadInput, PoolError
-from ._instance import Instance
+from ._instance import Instance, discover, find, neighbours
 from ._wire import MAX_REPLY
 
 _COMMON: t.Dict[str, t.Any] = {
@@ -26,6 +27,7 @@ _COMMON: t.Dict[str, t.Any] = {
     "timeout": {"type": "float", "default": 5.0},
     "max_reply": {"type": "int", "default": MAX_REPLY},
 }
+_NOBODY = ("absent", "refused", "unanswered")
 Result = t.Dict[str, t.Any]
 
 
@@ -69,7 +71,7 @@ def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:
     try:
         result = work(module)
     except PoolError as exc:
-        module.fail_json(**failure(exc))
+        module.fail_json(**failure(exc, module.params.get("log_dir")))
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**{"changed": False, **result})
@@ -80,10 +82,30 @@ def describe(instance: Instance) -> str:
     return f"{instance.name} ({instance.socket_dir})"
 
 
-def failure(exc: PoolError) -> Result:
-    """A failure as a result."""
-    message = f"{exc.phase}: {exc}" + (f". Hint: {exc.hint}" if exc.hint else "")
-    return {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": exc.hint, **exc.facts, "msg": message}
+def failure(exc: PoolError, log_dir: t.Optional[str] = None) -> Result:
+    """A failure as a result. Where nobody answers, it says what else there is on the host, and shows the end of the log.
+
+    :arg log_dir: the log directory, where the process does not tell it.
+    """
+    hint, facts = exc.hint, dict(exc.facts)
+    if exc.reason in _NOBODY and exc.phase in ("connect", "ask") and exc.path:
+        if exc.reason != "unanswered":
+            hint += (" " if hint.endswith("?") else "; ") + neighbours()
+        lines = _end_of_log(os.path.dirname(exc.path), log_dir)
+        if lines:
+            facts.setdefault("log_tail", lines)
+    message = f"{exc.phase}: {exc}" + (f". Hint: {hint}" if hint else "")
+    return {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": hint, **facts, "msg": message}
+
+
+def _end_of_log(folder: str, log_dir: t.Optional[str]) -> t.List[str]:
+    """The last lines of the log of the instance with this socket directory; empty where nothing leads to it."""
+    from ._sources import log  # only a failure needs it
+
+    found = (instance for instance in discover() if instance.root + instance.socket_dir == folder)
+    instance = next(found, None) or find(folder, log_dir=log_dir)
+    path = instance.log_file or (log_dir and os.path.join(log_dir, f"{instance.name}.log"))
+    return log.last_lines(path) if path else []
 
 
 def controlled(

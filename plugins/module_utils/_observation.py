@@ -77,3 +77,10 @@ class Observation:
     disk_total: t.Optional[int] = None
     #: area (stats, log, config, disk, ...) to what could not be learned there, and why
     problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def work_age(log: t.Optional[LogEvents], now: float) -> Number:
+    """Seconds since the last piece of work that the log tells of."""
+    if log is None or log.stored_workbase is None:
+        return None
+    return round(max(now - log.stored_workbase, 0.0), 1)

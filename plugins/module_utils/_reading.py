@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._instance import neighbours
 from ._module import PoolModule, Result, describe
 from ._pool import Answer, Pool
 
@@ -28,8 +29,10 @@ def answered(module: PoolModule, pool: Pool, answer: Answer, msg: str, **values:
         "problems": answer.problems,
         **values,
     }
+    if answer.state in DOWN_STATES or (answer.source is None and answer.state != "ok"):
+        others = f" ({neighbours()})" if answer.state == "down" else ""
+        msg = f"{describe(pool.instance)} is {answer.state}{others}; " + msg
     if answer.state in DOWN_STATES:
-        msg = f"{describe(pool.instance)} is {answer.state}; " + msg
         result["log_tail"] = pool.last_log_lines()
         result["failed"] = bool(module.params.get("fail_when_down"))
     return dict(result, msg=msg)

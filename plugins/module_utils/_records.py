@@ -60,7 +60,7 @@ class PoolStats:
 
 @dataclasses.dataclass
 class WorkerStats:
-    """One worker name under a user. It may stand for several clients."""
+    """One worker name under a user, of one or several clients. C(updated) is when the source last wrote of it."""
 
     worker: str
     user: str
@@ -73,10 +73,11 @@ class WorkerStats:
     best_share: Number = None
     last_share: t.Optional[int] = None
     idle: t.Optional[bool] = None
+    updated: t.Optional[int] = None
 
     def as_dict(self) -> Json:
         """The record under the names of the modules' results."""
-        return dict(self.__dict__)
+        return {name: value for name, value in self.__dict__.items() if name != "updated"}
 
 
 @dataclasses.dataclass
@@ -99,6 +100,61 @@ class UserStats:
     def as_dict(self) -> Json:
         """The record under the names of the modules' results."""
         return dict(self.__dict__, workers=[worker.as_dict() for worker in self.workers])
+
+
+@dataclasses.dataclass
+class Block:
+    """One block that the pool found, as its log tells of it. C(time) is that of the first line about it."""
+
+    time: int
+    height: t.Optional[int] = None
+    hash: t.Optional[str] = None
+    worker: t.Optional[str] = None
+    user: t.Optional[str] = None
+    difficulty: Number = None
+    network_difficulty: Number = None
+    accepted: t.Optional[bool] = None
+    reason: t.Optional[str] = None
+    stale: t.Optional[bool] = None
+    shares: Number = None
+    effort: Number = None
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+@dataclasses.dataclass
+class Transaction:
+    """One transaction of a block template."""
+
+    txid: str
+    fee: t.Optional[int] = None
+    weight: t.Optional[int] = None
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+@dataclasses.dataclass
+class Workbase:
+    """The template that a pool makes its work from. Values are in satoshi, C(difficulty) follows from the target."""
+
+    height: t.Optional[int] = None
+    previous_block: t.Optional[str] = None
+    transactions: t.Optional[int] = None
+    coinbase_value: t.Optional[int] = None
+    bits: t.Optional[str] = None
+    difficulty: Number = None
+    version: t.Optional[int] = None
+    time: t.Optional[int] = None
+    age: Number = None
+    transaction_list: t.List[Transaction] = dataclasses.field(default_factory=list)
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results, without the list of transactions."""
+        return {name: value for name, value in self.__dict__.items() if name != "transaction_list"}
 
 
 def hashrates_from_text(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:

@@ -15,7 +15,7 @@ from . import _level
 from ._control import AnotherProcess, Control
 from ._errors import NotFound, PoolError
 
-_ATTEMPTS, _PAUSE = 10, 30.0  #: how often a daemon that hangs is tried, and seconds between
+_ATTEMPTS, _PAUSE = 15, 30.0  #: how often a daemon that hangs is tried, and the most seconds between, from 1 up
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -38,7 +38,7 @@ def main(arguments: t.Sequence[str]) -> int:
                 return 0
             except PoolError as exc:
                 sys.stderr.write(f"attempt {attempt + 1} of {_ATTEMPTS}: {exc.phase}: {exc}\n")
-                time.sleep(_PAUSE if attempt + 1 < _ATTEMPTS else 0)
+                time.sleep(min(_PAUSE, 2.0**attempt) if attempt + 1 < _ATTEMPTS else 0)
     finally:
         if code.endswith(".zip"):
             with contextlib.suppress(FileNotFoundError):  # to set a level removes it, too

@@ -286,13 +286,13 @@ def _short(text: str, most: int = 60) -> str:
 def describe_access(path: str) -> str:
     """Owner, group and mode of the part of a path that stops us, and who we are."""
     blocked = _blocking_part(path)
-    who = f"we are {_user_name(os.geteuid())} (groups {', '.join(sorted(_group_name(g) for g in _our_groups()))})"
+    who = f"we are {user_name(os.geteuid())} (groups {', '.join(sorted(group_name(g) for g in _our_groups()))})"
     try:
         info = os.stat(blocked)
     except OSError as exc:
         return f"{blocked}: {exc.strerror}; {who}"
     mode = stat.filemode(info.st_mode)
-    return f"{blocked} is {mode} {_user_name(info.st_uid)}:{_group_name(info.st_gid)}; {who}"
+    return f"{blocked} is {mode} {user_name(info.st_uid)}:{group_name(info.st_gid)}; {who}"
 
 
 def access_hint(path: str) -> str:
@@ -301,7 +301,7 @@ def access_hint(path: str) -> str:
         info = os.stat(_blocking_part(path))
     except OSError:
         return "use become: true"
-    return f"use become: true, or become_user: {_user_name(info.st_uid)}, or join the group {_group_name(info.st_gid)}"
+    return f"use become: true, or become_user: {user_name(info.st_uid)}, or join the group {group_name(info.st_gid)}"
 
 
 def _blocking_part(path: str) -> str:
@@ -318,7 +318,8 @@ def _our_groups() -> t.Set[int]:
     return set(os.getgroups()) | {os.getegid()}
 
 
-def _user_name(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """A user by name, or by number where it has none."""
     import pwd  # only a failure needs it
 
     try:
@@ -327,7 +328,8 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def _group_name(gid: int) -> str:
+def group_name(gid: int) -> str:
+    """A group by name, or by number where it has none."""
     import grp  # only a failure needs it
 
     try:

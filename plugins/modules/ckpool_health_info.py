@@ -404,6 +404,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
+from ansible_collections.ckpool.fleet.plugins.module_utils._health import CHECKS, Thresholds, Verdict, worst
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
     PoolModule,
     Result,
@@ -411,17 +412,8 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
     describe,
     run,
 )
-from ansible_collections.ckpool.fleet.plugins.module_utils._pool import (
-    CHECKS,
-    HealthOptions,
-    Observation,
-    Pool,
-    Thresholds,
-    Verdict,
-    in_parallel,
-    work_age,
-    worst,
-)
+from ansible_collections.ckpool.fleet.plugins.module_utils._observation import Observation, work_age
+from ansible_collections.ckpool.fleet.plugins.module_utils._pool import HealthOptions, Pool, in_parallel
 from ansible_collections.ckpool.fleet.plugins.module_utils._reading import DOWN_STATES, find_pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import human_hashrate, parse_hashrate
 

@@ -56,7 +56,11 @@ class FileSource:
         :raises Unparsable: nothing in it can be used.
         """
         path = os.path.join(self._log_dir, "pool", "pool.status")
-        rows = self._status_rows(path)
+        try:
+            rows = self._status_rows(path)
+        except Unreadable as exc:
+            exc.hint = exc.hint or "is this its log directory? the first is written a minute after the start"
+            raise
         if len(rows) < _STATUS_LINES:
             time.sleep(_REWRITE_SECONDS)
             rows = self._status_rows(path)
@@ -111,6 +115,15 @@ class FileSource:
                 self.problems[name] = str(exc)
                 continue
             yield user
+
+    def workers(self, users: t.Optional[t.Sequence[str]], active_since: float = 0.0) -> t.Iterator[WorkerStats]:
+        """Workers of these users, or of all.
+
+        :arg users: checked names.
+        :arg active_since: as for users.
+        """
+        for user in self.users(users, active_since):
+            yield from user.workers
 
     def _listed(self, folder: str, written_since: float) -> t.Iterator[str]:
         """The names in a folder, of files written since then."""
@@ -211,6 +224,7 @@ def _worker(user: str, value: t.Any) -> WorkerStats:
         shares=number(row, "shares"),
         best_share=number(row, "bestshare"),
         last_share=integer(row, "lastshare"),
+        updated=integer(row, "lastupdate"),
         **hashrates_from_text(row, USER_WINDOWS),
     )
 

@@ -13,6 +13,7 @@ import typing as t
 from .._errors import PoolError, Unreadable
 from .._observation import LogEvents
 
+LOG_LIMIT = 4 * 1024**3  #: bytes, of all files together, that are read for blocks unless told otherwise
 _STAMP = len("[2026-11-22 22:09:25.734]")
 _PIECE = 1024 * 1024
 _OVERLAP = 512  #: bytes by which pieces overlap, so that no line that is looked for is cut in two

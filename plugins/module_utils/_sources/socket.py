@@ -9,15 +9,19 @@ by name would create it on the public builds.
 
 from __future__ import annotations
 
+import json
+import re
 import time
 import typing as t
 
-from .._errors import SourceNotAnswered
+from .._errors import PoolError, SourceNotAnswered, Unparsable
 from .._records import (
     USER_WINDOWS,
     Json,
     PoolStats,
+    Transaction,
     UserStats,
+    Workbase,
     WorkerStats,
     hashrates_from_dsps,
     hashrates_from_guide,
@@ -25,8 +29,18 @@ from .._records import (
     mapping,
     number,
 )
-from .._wire import ClosedWithoutReply
+from .._wire import BadReply, ClosedWithoutReply
 from .talk import Talk
+
+_HASH = re.compile(r"[0-9A-Fa-f]{64}\Z")
+_BITS = re.compile(r"[0-9A-Fa-f]{8}\Z")
+_TARGET_1 = 0xFFFF << 208  #: the target of difficulty 1
+#: what the generator answers instead of a template
+_NO_TEMPLATE = {
+    "failed": "its bitcoind gave it no block template",
+    "notify": "it is told of new blocks and has no template to give",
+}
+_LOOK_AT = "does its bitcoind run, and is it in sync? see the last lines of the log"
 
 
 class SocketSource(Talk):
@@ -64,6 +78,45 @@ class SocketSource(Talk):
             user = by_name.get(str(row.get("user", "")))
             if user is not None:
                 user.workers.append(make_worker(row))
+
+    def workers(self, dialect: str) -> t.Iterator[WorkerStats]:
+        """Every worker, in the order of the listing, which is taken apart as it is walked."""
+        return map(_MAKERS[dialect][1], _rows(self._listing("workers"), "workers"))
+
+    def current_workbase(self) -> Workbase:
+        """The stratifier's own template, by the guide's command.
+
+        :raises SourceNotAnswered: the build does not know that command.
+        """
+        return workbase(self._listing("current.workbase"))
+
+    def template(self) -> Workbase:
+        """A template that the generator gets from its bitcoind. Every build with a bitcoind of its own answers that.
+
+        :raises PoolError: it has no bitcoind that gives one, or its reply is something else.
+        """
+        path = self._path_of("generator")
+        try:
+            reply = self.text("generator", "getbase")
+        except ClosedWithoutReply as exc:
+            # Every build with a bitcoind knows the command; one that has just lost it closes, and later says nothing.
+            raise PoolError(
+                "the generator closed the connection on 'getbase': it has lost its bitcoind",
+                exc.path,
+                _LOOK_AT,
+                reason="no_bitcoind",
+            ) from None
+        word = reply.strip().lower()
+        if word in _NO_TEMPLATE:
+            raise PoolError(
+                f"the generator answered '{reply.strip()}': {_NO_TEMPLATE[word]}", path, _LOOK_AT, reason="no_bitcoind"
+            )
+        try:
+            return workbase(mapping(json.loads(reply), "the reply to 'getbase'"))
+        except (ValueError, RecursionError):
+            raise BadReply(
+                f"{path} answered 'getbase' with text that is not JSON: {reply[:60]!r}", path, "is this a ckpool's?"
+            ) from None
 
     def _listing(self, message: str) -> Json:
         try:
@@ -114,6 +167,52 @@ def _shares_per_second(fields: Json) -> Json:
         "sps15m": number(fields, "sps15", "sps15m", "SPS15m"),
         "sps1h": number(fields, "sps60", "sps1h", "SPS1h"),
     }
+
+
+def workbase(fields: Json) -> Workbase:
+    """A template from getblocktemplate's fields, or the daemon's own names of them.
+
+    :raises Unparsable: it is none.
+    """
+    rows = fields.get("transactions", fields.get("txns"))
+    listed = rows if isinstance(rows, list) else []
+    count = len(listed) if isinstance(rows, list) else integer(fields, "transactions", "txns")
+    bits = _hex(fields, _BITS, "bits", "nbit")
+    found = Workbase(
+        height=integer(fields, "height"),
+        previous_block=_hex(fields, _HASH, "previousblockhash", "previous_block"),
+        transactions=count,
+        coinbase_value=integer(fields, "coinbasevalue", "coinbase_value"),
+        bits=bits,
+        difficulty=difficulty_of(_hex(fields, _HASH, "target"), bits),
+        version=integer(fields, "version"),
+        time=integer(fields, "curtime", "time"),
+        transaction_list=[_transaction(row) for row in listed],
+    )
+    if found.height is None and found.previous_block is None:
+        raise Unparsable("the reply holds no template: it has neither a height nor a previous block")
+    return found
+
+
+def difficulty_of(target: t.Optional[str], bits: t.Optional[str]) -> t.Optional[float]:
+    """The difficulty of a target, given whole or in its compact form, both in hexadecimal digits."""
+    number_of_target = int(target, 16) if target else 0
+    if not number_of_target and bits:
+        exponent, mantissa = int(bits[:2], 16), int(bits[2:], 16)
+        number_of_target = mantissa << 8 * (exponent - 3) if exponent >= 3 else mantissa >> 8 * (3 - exponent)
+    return _TARGET_1 / number_of_target if 0 < number_of_target < 2**256 else None
+
+
+def _hex(fields: Json, pattern: t.Pattern[str], *names: str) -> t.Optional[str]:
+    """The first of these fields, if it is made of so many hexadecimal digits."""
+    value = next((fields[name] for name in names if fields.get(name) is not None), None)
+    return value.lower() if isinstance(value, str) and pattern.match(value) else None
+
+
+def _transaction(row: t.Any) -> Transaction:
+    fields = mapping(row, "a transaction of the template")
+    txid = _hex(fields, _HASH, "txid", "hash")
+    return Transaction(txid or "", integer(fields, "fee"), integer(fields, "weight"))
 
 
 def _rows(reply: Json, key: str) -> t.Iterator[Json]:

@@ -15,6 +15,9 @@ from .._wire import MAX_REPLY, ClosedWithoutReply, ask_json, ask_text
 if t.TYPE_CHECKING:
     from .._records import Json
 
+_COUNTS = ("stats", "poolstats")
+Replies = t.Dict[t.Tuple[str, str], t.Dict[str, t.Any]]
+
 
 class Talk:
     """The sockets of one instance.
@@ -22,18 +25,30 @@ class Talk:
     :arg path_of: gives the path of a socket by its name.
     :arg timeout: seconds of one exchange.
     :arg max_reply: bytes of one reply.
+    :arg replies: keeps the counts that were asked for, so that one visit asks for them once; nothing may change them.
     """
 
-    def __init__(self, path_of: t.Callable[[str], str], timeout: float, max_reply: int = MAX_REPLY) -> None:
+    def __init__(
+        self,
+        path_of: t.Callable[[str], str],
+        timeout: float,
+        max_reply: int = MAX_REPLY,
+        replies: t.Optional[Replies] = None,
+    ) -> None:
         self._path_of = path_of
         self._timeout = timeout
         self._max_reply = max_reply
+        self._replies = replies
 
     def json(self, socket: str, message: str) -> Json:
         """A JSON object that a socket answers with."""
+        if self._replies is not None and (socket, message) in self._replies:
+            return self._replies[socket, message]
         reply = ask_json(self._path_of(socket), message, self._timeout, self._max_reply)
         if not isinstance(reply, dict):
             raise Unparsable(f"the reply to '{message}' is not a JSON object: {str(reply)[:60]!r}")
+        if self._replies is not None and message in _COUNTS:
+            self._replies[socket, message] = reply
         return reply
 
     def text(self, socket: str, message: str, dialect: str = "public", unsafe: bool = False) -> str:

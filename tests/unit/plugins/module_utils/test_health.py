@@ -16,10 +16,9 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._health import (
     Thresholds,
     Verdict,
     judge,
-    work_age,
     worst,
 )
-from ansible_collections.ckpool.fleet.plugins.module_utils._observation import LogEvents, Observation, Probe
+from ansible_collections.ckpool.fleet.plugins.module_utils._observation import LogEvents, Observation, Probe, work_age
 from ansible_collections.ckpool.fleet.plugins.module_utils._records import PoolStats
 from ansible_collections.ckpool.fleet.plugins.module_utils._state import reached_state
 

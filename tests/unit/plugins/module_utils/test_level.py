@@ -375,7 +375,7 @@ def test_the_timer_tries_a_daemon_again_that_hangs(
     monkeypatch.setattr(_level, "restore", restore)
     monkeypatch.setattr(_return_level, "_PAUSE", 0.01)
     assert _return_level.main(words) == 0
-    assert "attempt 2 of 10: ask: it hangs" in capsys.readouterr().err
+    assert "attempt 2 of 15: ask: it hangs" in capsys.readouterr().err
     assert current(control_of(daemon)) == (5, True)
     tries.clear()
     monkeypatch.setattr(_return_level, "_ATTEMPTS", 2)

@@ -15,8 +15,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.ckpool.fleet.plugins.module_utils import _instance, _pool
+from ansible_collections.ckpool.fleet.plugins.module_utils import _instance
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError, SourceNotAnswered
+from ansible_collections.ckpool.fleet.plugins.module_utils._health import Thresholds
 from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import (
     SORT_FIELDS,
@@ -261,7 +262,7 @@ def test_a_fault_and_the_check_that_finds_it(
 ) -> None:
     daemon = simulate(faults=[fault], uptime=3000)
     pool = pool_of(daemon, timeout=0.8)
-    options = HealthOptions(_pool.Thresholds(latency_warning=0.15))
+    options = HealthOptions(Thresholds(latency_warning=0.15))
 
     def found() -> t.Optional[str]:
         verdict, _seen = pool.health(options)

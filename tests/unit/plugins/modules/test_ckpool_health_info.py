@@ -133,7 +133,7 @@ def test_the_thresholds_are_those_of_the_verdict_unless_set(
     real = Pool.health
 
     def recording(self: Pool, options: HealthOptions) -> t.Any:
-        used.append(options.thresholds)
+        used.append(options.thresholds or Thresholds())
         return real(self, options)
 
     monkeypatch.setattr(Pool, "health", recording)
