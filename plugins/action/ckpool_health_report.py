@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..plugin_utils._files import write_atomically
 from ..plugin_utils._report import COLOURS, Row, is_failure, junit, rows_of, summary, table
 from ..plugin_utils._screen import is_for_programs
 
@@ -78,25 +76,3 @@ def _show(rows: t.Sequence[Row], lines: t.Sequence[str]) -> None:
     for row, line in zip(rows, lines[1:]):
         display.display(line, color=COLOURS.get(row["state"], "red"))
     display.display("")
-
-
-def write_atomically(path: str, text: str) -> None:
-    """Write a file so that a reader sees the old or the new one, never a part.
-
-    :raises AnsibleActionFail: naming the file.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".ckpool_health_report-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as exc:
-        raise AnsibleActionFail(f"cannot write {path}: {exc.strerror}") from exc

@@ -19,14 +19,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ._flows import Flow
-from ._screen import is_for_programs, is_terminal, tell_controller
+from ._screen import is_for_programs, is_terminal, printable, tell_controller
 from ._waiting import Answer, Interrupted, Lost, Watch
 
 display = Display()
 
 _STEP = "ckpool.fleet.ckpool_step"
-_FOR_STEP = ("socket_dir", "name", "log_dir", "source", "timeout", "max_reply")
-_COMMON: t.Dict[str, t.Any] = {
+#: the options that say which pool is meant, and how to ask it
+ADDRESS: t.Dict[str, t.Any] = {
     # Paths are the host's: type path would expand them on the controller.
     "socket_dir": {"type": "str"},
     "name": {"type": "str"},
@@ -34,6 +34,9 @@ _COMMON: t.Dict[str, t.Any] = {
     "source": {"type": "str", "default": "auto", "choices": ["auto", "guide", "api", "files"]},
     "timeout": {"type": "float", "default": 5.0},
     "max_reply": {"type": "int", "default": 268435456},
+}
+_COMMON: t.Dict[str, t.Any] = {
+    **ADDRESS,
     "poll": {"type": "float", "default": 2.0},
     "progress": {"type": "bool", "default": True},
 }
@@ -123,11 +126,35 @@ class WorkerClock:
         os._exit(1)
 
 
-class WaitingAction(ActionBase):
-    """An action that looks at a pool, by short calls of a module, until what it waits for has come."""
+class CallingAction(ActionBase):
+    """An action that calls modules on its host again and again, and outlives a connection that is lost meanwhile."""
 
     _supports_check_mode = True
     _supports_async = False
+
+    def _call(self, module: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> Answer:
+        """
+        :raises Lost: the connection was.
+        """
+        try:
+            answer: Answer = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure as exc:
+            raise Lost(one_line(exc)) from exc
+        except AnsibleError as exc:
+            return {"failed": True, "msg": one_line(exc), "reason": "ansible"}
+        if answer.get("unreachable"):
+            raise Lost(one_line(answer.get("msg", "unreachable")))
+        return answer
+
+    def _reset(self) -> None:
+        # A host that was away may have lost its temporary files.
+        self._connection._shell.tmpdir = None
+        self._connection.reset()
+
+
+class WaitingAction(CallingAction):
+    """An action that looks at a pool, by short calls of a module, until what it waits for has come."""
+
     flow: t.ClassVar[t.Type[Flow]]
     options: t.ClassVar[t.Dict[str, t.Any]]
 
@@ -162,34 +189,19 @@ class WaitingAction(ActionBase):
     def _stepper(
         self, options: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]
     ) -> t.Callable[[t.Dict[str, t.Any]], Answer]:
-        common = {name: options[name] for name in _FOR_STEP if options[name] is not None}
+        common = {name: options[name] for name in ADDRESS if options[name] is not None}
 
         def step(arguments: t.Dict[str, t.Any]) -> Answer:
             """
             :raises Lost: the connection was.
             """
-            try:
-                answer: Answer = self._execute_module(
-                    module_name=_STEP, module_args={**common, **arguments}, task_vars=task_vars
-                )
-            except AnsibleConnectionFailure as exc:
-                raise Lost(_one_line(exc)) from exc
-            except AnsibleError as exc:
-                return {"failed": True, "msg": _one_line(exc), "reason": "ansible"}
-            if answer.get("unreachable"):
-                raise Lost(_one_line(answer.get("msg", "unreachable")))
-            return answer
+            return self._call(_STEP, {**common, **arguments}, task_vars)
 
         return step
 
-    def _reset(self) -> None:
-        # A host that was away may have lost its temporary files.
-        self._connection._shell.tmpdir = None
-        self._connection.reset()
-
     def _shower(self, is_wanted: bool, controller: int) -> t.Callable[[str], None]:
         if is_wanted and not self._task.no_log and not is_for_programs() and is_terminal(controller):
-            return lambda text: display.display(_printable(f"{self._host}: {text}"), color="bright blue")
+            return lambda text: display.display(printable(f"{self._host}: {text}"), color="bright blue")
         return lambda text: None
 
     def _say_where_it_ended(self, flow: Flow, why: str, controller: int) -> None:
@@ -200,16 +212,12 @@ class WaitingAction(ActionBase):
         phase = flow.watch.phase
         when = f"in phase {phase} after {flow.watch.elapsed:.0f} s"
         text = f"{self._host}: {self._task.action} was interrupted ({why}) {when}"
-        text = _printable(f"{text}: {flow.describe()} is left {flow.left or flow.watch.state}")
+        text = printable(f"{text}: {flow.describe()} is left {flow.left or flow.watch.state}")
         if not tell_controller(f"[WARNING]: {text}", controller):
             with contextlib.suppress(OSError):
                 display.warning(text)
 
 
-def _one_line(value: t.Any) -> str:
+def one_line(value: t.Any) -> str:
+    """Text without its line breaks."""
     return " ".join(to_text(value).split())
-
-
-def _printable(text: str) -> str:
-    """Text without what would move a terminal's cursor: parts of it come from other machines."""
-    return "".join(character if character.isprintable() else "?" for character in text)

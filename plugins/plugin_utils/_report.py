@@ -9,6 +9,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ..module_utils._units import human_hashrate
+from ._screen import printable
 
 Row = t.Dict[str, t.Any]
 
@@ -82,12 +83,7 @@ def _cells(row: Row, is_namesake: bool) -> t.Tuple[str, ...]:
     age = "-" if row["work_age"] is None else f"{row['work_age']:.0f} s"
     name = f"{row['instance']} {row['socket_dir']}" if is_namesake else row["instance"] or "-"
     numbers = (human_hashrate(row["hashrate"]), _number(row["users"]), _number(row["workers"]), age)
-    return tuple(map(_printable, (row["host"], name, row["state"], *numbers, "; ".join(wrong[:_SHOWN]) + more)))
-
-
-def _printable(text: str) -> str:
-    """Text without what would move a terminal's cursor: names come from other machines."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return tuple(map(printable, (row["host"], name, row["state"], *numbers, "; ".join(wrong[:_SHOWN]) + more)))
 
 
 def _number(value: t.Any) -> str:

@@ -17,6 +17,11 @@ _STDOUT, _STDERR = 1, 2
 _TERMINAL_AT_IMPORT = os.isatty(_STDOUT)
 
 
+def printable(text: str) -> str:
+    """Text without what would move a terminal's cursor: names come from other machines."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def is_for_programs() -> bool:
     """Whether the output is for a program to parse, and text of ours would spoil it."""
     return str(C.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).rpartition(".")[2] in ("json", "jsonl")

@@ -119,20 +119,6 @@ def test_check_mode_predicts_and_writes_nothing(report: Report, tmp_path: Path) 
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_that_is_replaced_is_never_there_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "health.json"
-    path.write_text("old")
-
-    def fail(*_arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(AnsibleActionFail, match=r"cannot write .*health\.json: No space left"):
-        action.write_atomically(str(path), "new")
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["health.json"]
-
-
 def test_a_folder_that_is_not_there_is_a_failure_that_names_the_file(report: Report, tmp_path: Path) -> None:
     with pytest.raises(AnsibleActionFail, match=r"cannot write .*/nowhere/health\.xml"):
         report({"a": result()}, junit_file=str(tmp_path / "nowhere" / "health.xml"))
