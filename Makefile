@@ -8,12 +8,13 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench docs clean
 
 help:
 	@echo 'make demo   a simulated fleet, one pool of it sick, and its health check'
 	@echo 'make test   every check and test that this machine can run (one of them: .venv/bin/nox -s NAME; nox -l lists them)'
 	@echo 'make bench  the benchmarks, as a table'
+	@echo 'make docs   the manual as a site, from docs/build/html/index.html on'
 	@echo 'make clean  remove everything that these made'
 
 demo: .venv/ready
@@ -26,8 +27,11 @@ test: .venv/ready
 bench: .venv/ready
 	@python benchmarks/run.py
 
+docs: .venv/ready
+	@python -m nox --reuse-venv yes --session docs
+
 clean:
-	rm -rf .ansible .cache .nox .venv tests/output changelogs/.plugin-cache.yaml
+	rm -rf .ansible .cache .nox .venv docs/build tests/output changelogs/.plugin-cache.yaml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: tests/tools/requirements.txt

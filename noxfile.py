@@ -24,10 +24,11 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tests.tools import matrix
+from tests.tools import docsite, matrix
 
 PYTEST = ("pytest>=8.3,<10", "pytest-xdist>=3.6,<4")
 LINTERS = ("ruff>=0.14,<1", "mypy>=1.18,<3", "yamllint>=1.37,<2", "types-PyYAML")
+DOCS = ("antsibull-docs>=2.24,<3", "sphinx>=8.1,<10", "myst-parser>=4,<6", "sphinx-ansible-theme>=0.10,<1")
 # What tests the code that runs on targets, and needs no Ansible for it.
 TARGET_TESTS = ["tests/unit/plugins/module_utils"]
 
@@ -69,6 +70,27 @@ def fix(session: nox.Session) -> None:
     session.install(*LINTERS)
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the manual as a site, in docs/build/html. A warning is an error."""
+    session.install(*DOCS, "ansible-core>=2.18,<2.22", "jmespath")
+    source = docsite.assemble()
+    reference = ["--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(source / "reference")]
+    where = {"ANSIBLE_COLLECTIONS_PATH": str(matrix.ROOT / ".collections")}
+    session.run(
+        "antsibull-docs",
+        "--config-file",
+        "docs/antsibull-docs.cfg",
+        "collection",
+        *reference,
+        "ckpool.fleet",
+        env=where,
+    )
+    # Everything anew each time: of a page that it has read before, Sphinx does not repeat the warnings.
+    session.run("sphinx-build", "-qWE", "--keep-going", "-j", "2", "-c", "docs", *map(str, (source, docsite.SITE)))
+    session.log(f"{docsite.SITE / 'index.html'}")
 
 
 def copy_collection(session: nox.Session) -> Path:

@@ -12,7 +12,7 @@ import typing as t
 
 from tests.tools import matrix
 
-CHECKS = ("lint", "extra-checks", "license-check", "docs-check", "build-import-check", "ansible-lint")
+CHECKS = ("lint", "extra-checks", "license-check", "docs-check", "docs", "build-import-check", "ansible-lint")
 REPORT = matrix.CACHE / "report.json"
 #: What says which packages the sessions install. Once all went well with them, the index is not asked again.
 INSTALLED = matrix.CACHE / "installed"
