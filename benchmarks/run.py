@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ HOSTS = 24
 GUIDE_HOSTS = 8
 CONTROL_HOSTS = 12
 FILES, ACTIVE = 100_000, 1_000
+LOG_BLOCKS = 3
 MEBI = 2**20
 LOG_SIZE = 1_000_000_000
 FIRST, LAST = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "1dice8EMZmqKvrGE4Qc9bUFf9PX3xaYDp"
@@ -104,6 +106,45 @@ def control_tasks(folder: Path, rounds: int) -> Iterator[Figure]:
         yield Figure(what, seconds(taken), seconds(ping), taken / ping, most=1.15)
         mine, least = statistics.median(busy[name]), statistics.median(busy["ping"])
         yield Figure("- processor time", seconds(mine), seconds(least), mine / least)
+
+
+def everything(folder: Path, rounds: int) -> Iterator[Figure]:
+    """All subsets of ckpool_info, against the least that Ansible can do."""
+    inventory = tools.local_hosts(folder, CONTROL_HOSTS)
+    books = {name: HERE / "playbooks" / f"{name}.yml" for name in ("info", "ping")}
+    with tools.simulated_pool(folder / "pool"):
+        for book in books.values():
+            playbook(book, inventory)
+        busy: dict[str, list[float]] = {name: [] for name in books}
+
+        def wall(name: str) -> float:
+            ran = playbook(books[name], inventory)
+            busy[name].append(ran.busy)
+            return ran.seconds
+
+        ours, ping = in_turns(rounds, *(partial(wall, name) for name in books))
+    what = f"ckpool_info, all subsets, on {CONTROL_HOSTS} hosts / ping of them"
+    yield Figure(what, seconds(ours), seconds(ping), ours / ping, most=1.25)
+    mine, least = statistics.median(busy["info"]), statistics.median(busy["ping"])
+    yield Figure("- processor time", seconds(mine), seconds(least), mine / least)
+
+
+def the_guides_monitor(folder: Path, rounds: int) -> Iterator[Figure]:
+    """One screen of the guide's monitor, by its five commands and by one task of ours."""
+    inventory = tools.local_hosts(folder, GUIDE_HOSTS)
+    with tools.simulated_pool(folder / "pool", dialect="guide") as pool:
+        places = {
+            "bench_socket_dir": str(pool.sockets),
+            "bench_log_dir": str(pool.logs),
+            "bench_ckpmsg": [sys.executable, "-I", "-S", str(HERE / "ckpmsg.py")],
+        }
+        guide, ours = in_turns(
+            rounds,
+            lambda: playbook(HERE / "playbooks" / "monitor_guide.yml", inventory, **places).seconds,
+            lambda: playbook(HERE / "playbooks" / "info_screen.yml", inventory).seconds,
+        )
+    what = f"a monitor screen of {GUIDE_HOSTS} pools, five commands / ours"
+    yield Figure(what, seconds(ours), seconds(guide), guide / ours, least=4)
 
 
 def the_guides_way(folder: Path, rounds: int) -> Iterator[Figure]:
@@ -210,6 +251,58 @@ def large_listing(folder: Path, size: int) -> Iterator[Path]:
             process.kill()
 
 
+def blocks_of_a_large_log(folder: Path, rounds: int) -> Iterator[Figure]:
+    """Every block of a log of a gigabyte, which is in memory, against a look for one word in it."""
+    log = folder / "ckpool.log"
+    make_log_of_blocks(log)
+    peaks: list[int] = []
+
+    def ours_once() -> float:
+        passed, ran = subject("blocks", folder, LOG_BLOCKS)
+        peaks.append(ran.peak)
+        return passed
+
+    def grep(*arguments: str, **env: str) -> float:
+        return tools.run(["grep", "-c", *arguments, str(log)], {**os.environ, **env}).seconds
+
+    word, lines = "BLOCK", "BLOCK FOUND|BLOCK ACCEPTED|Solved and confirmed block|block solve diff"
+    ours_once()
+    ours, plain, c_locale, all_lines = in_turns(
+        rounds, ours_once, lambda: grep(word), lambda: grep(word, LC_ALL="C"), lambda: grep("-E", lines, LC_ALL="C")
+    )
+    yield Figure("blocks of a log of 1 GB / grep -c BLOCK", seconds(ours), seconds(plain), ours / plain, most=2)
+    yield Figure("- the same with LC_ALL=C", seconds(ours), seconds(c_locale), ours / c_locale)
+    yield Figure("- a grep for the lines that we look for", seconds(ours), seconds(all_lines), ours / all_lines)
+    yield Figure("- our peak memory / 60 MB", megabytes(max(peaks)), "60 MB", max(peaks) / 60e6, most=1)
+
+
+def make_log_of_blocks(path: Path) -> None:
+    """A log as a busy pool writes it, with a block in its first, its middle and its last line."""
+    letters = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # of which old addresses are made
+    rigs = [*(f"rig{number}" for number in range(20)), "S19PRO", "Bitaxe", "NERDOCTAXE", "garage", "worker1"]
+    chance = random.Random(1)
+    rows = []
+    for number in range(20_000):
+        user = "1" + "".join(chance.choices(letters, k=33))
+        if number % 3:
+            user = "bc1q" + "".join(chance.choices("023456789acdefghjklmnpqrstuvwxyz", k=38))
+        stamp = f"[2026-11-22 {number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.{number % 1000:03d}] "
+        rates = '{"hashrate1m": "38.3T", "hashrate5m": "12.2T", "hashrate1hr": "1.18T", "shares": 123, "workers": 1}'
+        rig = chance.choice(rigs)
+        texts = (f"Authorised client {number} 10.0.0.1 worker {user}.{rig} as user {user}", f"User {user}:{rates}")
+        rows.append(stamp + texts[number % 2] + "\n")
+    found = "[2026-11-22 22:09:25.73{0}] Possible block solve diff 27.32{0} !\n"
+    found += "[2026-11-22 22:09:25.73{0}] BLOCK ACCEPTED!\n"
+    noise = "".join(rows).encode()
+    count = LOG_SIZE // len(noise) + 1
+    with open(path, "wb") as stream:
+        for number in range(count):
+            if number in (0, count // 2):
+                stream.write(found.format(int(number > 0)).encode())
+            stream.write(noise)
+        stream.write(found.format(2).encode())
+
+
 def clients_of_a_log(folder: Path, rounds: int) -> Iterator[Figure]:
     """Whose connection is in the log: that of the first minute, and that of the last 50 MB with a count to end at."""
     log, start = folder / "ckpool.log", int(time.time()) - 40 * 86400
@@ -269,9 +362,12 @@ def make_log(path: Path, start: int) -> int:
 SECTIONS: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
     "fleet": health_of_a_fleet,
     "control": control_tasks,
+    "info": everything,
     "guide": the_guides_way,
+    "monitor": the_guides_monitor,
     "users": many_users,
     "reply": a_large_reply,
+    "blocks": blocks_of_a_large_log,
     "clients": clients_of_a_log,
 }
 

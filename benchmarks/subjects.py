@@ -63,6 +63,12 @@ def reply(socket_dir: str) -> None:
     timed(lambda: len(pool.users(None, None, "hashrate1m", TOP).users), TOP)
 
 
+def blocks(log_dir: str, count: str) -> None:
+    """The blocks of a log, all of which is to be read."""
+    pool = Pool.find(os.path.join(log_dir, "nowhere"), log_dir=log_dir)
+    timed(lambda: len(pool.blocks(limit=1000).blocks), int(count))
+
+
 def connected(log_file: str, start_time: str, user: str, written: str = "") -> None:
     """The clients of a user, from the whole log; or back to where the count in the user's file is met."""
     known = {user: (float(written), 1)} if written else None
@@ -103,6 +109,7 @@ SUBJECTS: dict[str, Callable[..., None]] = {
     "scan": scan,
     "users": users,
     "reply": reply,
+    "blocks": blocks,
     "connected": connected,
     "serve": serve,
 }
