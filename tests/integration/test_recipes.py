@@ -94,7 +94,7 @@ def test_it_ends_by_its_count_and_whatever_was_found_is_no_failure(watched: Run)
 @pytest.mark.parametrize("number", [1, 2])
 def test_each_round_shows_every_pool(watched: Run, number: int) -> None:
     public = block_of(watched, "public", number)
-    assert re.search(r"\none \(/\S+\) is ok: .*PH/s \(1m\).*users 2, workers 4", public)
+    assert re.search(r"\none \(/\S+\) is ok: .*[TP]H/s \(1m\).*users 2, workers 4", public)
     assert re.search(r"\ntwo \(/\S+\) is ok: ", public)
     assert EVIL in public
     assert re.search(r"1 h ago +850001 +accepted +bc1qsecond\.rig0", public)
