@@ -41,7 +41,7 @@ def test_the_results_have_the_keys_of_the_contract(
     assert result["source"] == ("files" if dialect == "public" else dialect)
     assert isinstance(result["as_of"], int)
     assert result["stats"]["hashrate1m"] == pytest.approx(6e15, rel=0.1)
-    assert "PH/s, 3 users, 6 workers" in result["msg"] and str(daemon.sockets) in result["msg"]
+    assert "H/s, 3 users, 6 workers" in result["msg"] and str(daemon.sockets) in result["msg"]
 
 
 @pytest.mark.parametrize(("source", "kind"), [("files", list), ("api", dict)])
