@@ -119,6 +119,19 @@ def provide_pip(session: nox.Session) -> None:
         shutil.copy(matrix.ROOT / "tests" / "tools" / "get_pip.py", cache / f"get_pip_{version.replace('.', '_')}.py")
 
 
+def run_tests(session: nox.Session, workers: int, *arguments: str) -> None:
+    """Run pytest. What fails beside so many others is tried once more by itself: machines are shared and noisy.
+
+    What fails again fails the session; what does not is named above by pytest, as any failure.
+    """
+    cache = ("-o", f"cache_dir={matrix.CACHE / session.name / 'pytest'}")
+    try:
+        session.run("pytest", "-n", str(workers), *cache, *arguments)
+    except nox.command.CommandFailed:
+        session.warn("These tests failed beside others, and are tried once more by themselves.")
+        session.run("pytest", "--last-failed", "--last-failed-no-failures", "none", *cache, *arguments)
+
+
 def add_core_sessions(version: str, python: str) -> None:
     # The newest ansible-core knows the most tests; the oldest knows older Pythons of targets.
     only = [] if version == NEWEST else ["--test", "compile", "--test", "import"]
@@ -138,7 +151,7 @@ def add_core_sessions(version: str, python: str) -> None:
     def tests(session: nox.Session) -> None:
         session.install(core(version), "jmespath>=1,<2", *PYTEST)
         # One more than the two cores that the tests are meant for: they wait as much as they work.
-        session.run("pytest", "-n", "3", *session.posargs)
+        run_tests(session, 3, *session.posargs)
 
     tests.__doc__ = f"Run the unit and integration tests with ansible-core {version} on Python {python}."
 
@@ -149,7 +162,7 @@ def add_target_session(python: str) -> None:
         session.install(*PYTEST)
         # The simulation starts many processes: the oldest Python shows whether it works on the others.
         simulation = ["tests/unit/simulated_pool"] if python == PYTHONS[0] else []
-        session.run("pytest", "-n", "4", *(session.posargs or [*TARGET_TESTS, *simulation]))
+        run_tests(session, 4, *(session.posargs or [*TARGET_TESTS, *simulation]))
 
     target.__doc__ = f"Run the tests of the module code on a target's Python {python}, without Ansible."
 
