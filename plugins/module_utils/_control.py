@@ -197,13 +197,6 @@ class Control:
         stale = [name for name, probe in seen.probes.items() if probe.outcome == "refused"]
         return [*stale, "main.pid"] if os.path.lexists(self.instance.socket("main.pid")) else stale
 
-    def last_log_lines(self) -> t.List[str]:
-        """The end of its log, for a failure to show; empty where there is none to be had."""
-        from ._sources import log  # few tasks need it
-
-        path = self.instance.log_file
-        return log.last_lines(path) if path else []
-
     def service(self) -> t.Optional[Json]:
         """The systemd unit of its process; None where it has none."""
         from ._host import service_of

@@ -14,7 +14,7 @@ import subprocess
 import typing as t
 
 from ._errors import PoolError
-from ._instance import SOCKETS, Instance
+from ._instance import SOCKETS, Instance, stat_fields
 
 _SYSTEMCTL_SECONDS = 30.0
 _TRIAL_SECONDS = 10.0
@@ -93,9 +93,8 @@ def _is_wrapped(pid: int, main_pid: int) -> bool:
 
 def _parent(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            return int(handle.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
+        return int(stat_fields(pid)[1])
+    except (ValueError, IndexError):
         return 0
 
 

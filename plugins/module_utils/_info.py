@@ -107,10 +107,6 @@ class Gathering:
         """When its statistics were made, in epoch seconds."""
         return self._answers["stats"].as_of if "stats" in self._answers else None
 
-    def last_log_lines(self) -> t.List[str]:
-        """The end of its log."""
-        return self._pool.last_log_lines()
-
     def gather(self) -> Json:
         """The subsets; None for one that cannot be had, with the reason among the problems."""
         gathered: Json = {}

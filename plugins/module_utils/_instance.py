@@ -46,7 +46,7 @@ _LONG.update({"btcsolo": "B", "passthrough": "P", "proxy": "p", "redirector": "R
 _PROGRAMS = tuple(sorted(set(MODE_NAMES.values())))
 _INTERPRETERS = ("python", "sh", "bash", "dash", "env", "valgrind", "gdbserver")
 _COMM_LENGTH = 14  #: of its name, in the name of its process
-_MAX_FILE = 16 * 1024 * 1024
+MAX_FILE = 16 * 1024 * 1024  #: bytes that a file may have unless told otherwise
 
 
 @dataclasses.dataclass
@@ -122,6 +122,12 @@ class Instance:
             return None
         value = self.config.get("update_interval")
         return float(value) if isinstance(value, (int, float)) and 0 < value < 1e9 else DEFAULT_UPDATE_INTERVAL
+
+    def last_log_lines(self) -> t.List[str]:
+        """The end of its log, for a failure to show; empty where there is none to be had."""
+        from ._sources import log  # few tasks need it
+
+        return log.last_lines(self.log_file) if self.log_file else []
 
     def as_dict(self, state: t.Optional[str] = None) -> t.Dict[str, t.Any]:
         """The identity under the names of the modules' results."""
@@ -221,7 +227,7 @@ def processes() -> t.Iterator[Process]:
 
 def is_alive(pid: int) -> bool:
     """Whether the process exists and is more than a zombie. One that /proc hides from us is taken to be alive."""
-    fields = _stat_fields(pid)
+    fields = stat_fields(pid)
     if fields:
         return fields[0] not in ("Z", "X")
     try:
@@ -297,7 +303,7 @@ def _options(argv: t.List[str]) -> t.Dict[str, str]:
     return found
 
 
-def _stat_fields(pid: int) -> t.List[str]:
+def stat_fields(pid: int) -> t.List[str]:
     """The fields of C(/proc/PID/stat) after the command's name, which may hold anything; the state comes first."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
@@ -309,7 +315,7 @@ def _stat_fields(pid: int) -> t.List[str]:
 def start_ticks(pid: int) -> t.Optional[int]:
     """When a process started, in clock ticks since the boot; None where it is gone or hidden. Never changes."""
     try:
-        return int(_stat_fields(pid)[19])
+        return int(stat_fields(pid)[19])
     except (IndexError, ValueError):
         return None
 
@@ -407,7 +413,7 @@ def _adopt(instance: Instance, pid: int) -> None:
         _take(instance, process)
     else:
         # A process without a command line is the kernel's; one without a state is hidden from us.
-        instance.pid_state = "another" if _stat_fields(pid) else "hidden"
+        instance.pid_state = "another" if stat_fields(pid) else "hidden"
 
 
 def _take(instance: Instance, process: Process) -> None:
@@ -474,7 +480,7 @@ def parse_config(data: bytes, path: str) -> t.Dict[str, t.Any]:
     return value
 
 
-def read_file(path: str, limit: int = _MAX_FILE) -> bytes:
+def read_file(path: str, limit: int = MAX_FILE) -> bytes:
     """The content of a regular file. Never blocks on a pipe that somebody put there.
 
     :arg limit: bytes that it may have.

@@ -17,7 +17,7 @@ import stat
 import typing as t
 
 from ._errors import PoolError, Unreadable
-from ._instance import Instance, read_file
+from ._instance import MAX_FILE, Instance, read_file
 
 _MOST = 200  #: processes that are remembered; the oldest is forgotten first
 _FILE = "memory.json"
@@ -51,7 +51,7 @@ def remember(instance: Instance, **facts: t.Any) -> None:
             known = _load(place)
             old = known.pop(name, None)
             known[name] = {**(old if isinstance(old, dict) else {}), **facts}  # at the end, as the newest
-            _store(place, dict(list(known.items())[-_MOST:]))
+            store(f"{place}/{_FILE}", dict(list(known.items())[-_MOST:]))
     except OSError as exc:
         raise Unreadable(
             f"cannot write to {place}: {exc.strerror}", place, "the next task will not know of it"
@@ -107,20 +107,30 @@ def _locked(place: str) -> t.Iterator[None]:
 
 def _load(place: str) -> t.Dict[str, Facts]:
     """All that is remembered; what is broken is as good as forgotten."""
-    path = f"{place}/{_FILE}"
     try:
-        if not _is_ours_alone(place):
-            return {}
-        known = json.loads(read_file(path))
-    except (OSError, PoolError, ValueError, RecursionError):
+        return load(f"{place}/{_FILE}") if _is_ours_alone(place) else {}
+    except OSError:
+        return {}
+
+
+def load(path: str, limit: int = MAX_FILE) -> Facts:
+    """A dictionary that was stored; empty where there is none, or none that can be read.
+
+    :arg limit: bytes that it may have.
+    """
+    try:
+        known = json.loads(read_file(path, limit))
+    except (PoolError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 
 
-def _store(place: str, known: t.Dict[str, Facts]) -> None:
-    """Whole at once, so that a reader sees the old or the new."""
-    fresh = f"{place}/{_FILE}.new"
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def store(path: str, known: Facts) -> None:
+    """Store a dictionary whole at once, so that a reader sees the old or the new. The folder must be ours alone.
+
+    :raises OSError: it cannot be written.
+    """
+    handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(known, stream)
-    os.replace(fresh, f"{place}/{_FILE}")
+    os.replace(f"{path}.new", path)

@@ -49,10 +49,14 @@ class PoolModule(AnsibleModule):
         for name, (least, most) in ranges.items():
             check_range(name, self.params[name], least, most)
 
-    def common(self) -> t.Dict[str, t.Any]:
-        """The options that say how to ask, for a Pool."""
+    def how(self) -> t.Dict[str, t.Any]:
+        """The options that say how to ask, for a Pool of an instance that was found."""
         self.check_ranges(timeout=(0.01, 600), max_reply=(1, 2**31 - 1))
-        return {key: self.params[key] for key in ("log_dir", "source", "timeout", "max_reply")}
+        return {key: self.params[key] for key in ("source", "timeout", "max_reply")}
+
+    def common(self) -> t.Dict[str, t.Any]:
+        """The options that say how to ask, for a Pool that is to be found."""
+        return {"log_dir": self.params["log_dir"], **self.how()}
 
 
 def check_range(name: str, value: t.Any, least: float, most: float) -> None:
@@ -100,12 +104,10 @@ def failure(exc: PoolError, log_dir: t.Optional[str] = None) -> Result:
 
 def _end_of_log(folder: str, log_dir: t.Optional[str]) -> t.List[str]:
     """The last lines of the log of the instance with this socket directory; empty where nothing leads to it."""
-    from ._sources import log  # only a failure needs it
-
     found = (instance for instance in discover() if instance.root + instance.socket_dir == folder)
     instance = next(found, None) or find(folder, log_dir=log_dir)
-    path = instance.log_file or (log_dir and os.path.join(log_dir, f"{instance.name}.log"))
-    return log.last_lines(path) if path else []
+    instance.log_dir = instance.log_dir or log_dir
+    return instance.last_log_lines()
 
 
 def controlled(

@@ -600,11 +600,6 @@ class Pool:
         self._observe_log(seen, HealthOptions())
         return work_age(seen.log, seen.now)
 
-    def last_log_lines(self) -> t.List[str]:
-        """The end of its log, for a failure to show; empty where there is none to be had."""
-        path = self.instance.log_file
-        return log.last_lines(path) if path else []
-
 
 def _can_be_user(name: str) -> bool:
     try:

@@ -33,6 +33,6 @@ def answered(module: PoolModule, pool: Pool, answer: Answer, msg: str, **values:
         others = f" ({neighbours()})" if answer.state == "down" else ""
         msg = f"{describe(pool.instance)} is {answer.state}{others}; " + msg
     if answer.state in DOWN_STATES:
-        result["log_tail"] = pool.last_log_lines()
+        result["log_tail"] = pool.instance.last_log_lines()
         result["failed"] = bool(module.params.get("fail_when_down"))
     return dict(result, msg=msg)

@@ -19,8 +19,9 @@ import typing as t
 
 from . import _memory
 from ._errors import PoolError
-from ._instance import Instance, read_file
+from ._instance import Instance
 
+_MOST_BYTES = 256 * 1024 * 1024  #: of an answer that is shared
 _PATIENCE = 60.0  #: seconds to queue for; whoever is before us has a deadline of his own
 _POLL = 0.02
 Answer = t.Dict[str, t.Any]
@@ -37,7 +38,7 @@ def shared(instance: Instance, question: t.Any, seconds: float, ask: t.Callable[
         return ask(), False
     words = json.dumps([instance.pid, instance.start_ticks, question], default=str)
     with _turn(f"{stem}.lock"):
-        known = _load(f"{stem}.json")
+        known = _kept(f"{stem}.json")
         answer = known.get("answer")
         if (
             known.get("question") == words
@@ -46,7 +47,8 @@ def shared(instance: Instance, question: t.Any, seconds: float, ask: t.Callable[
         ):
             return answer, True
         answer = ask()
-        _store(f"{stem}.json", {"question": words, "at": time.monotonic(), "answer": answer})
+        with contextlib.suppress(OSError):  # one that cannot be kept is given all the same
+            _memory.store(f"{stem}.json", {"question": words, "at": time.monotonic(), "answer": answer})
         return answer, False
 
 
@@ -83,18 +85,6 @@ def _turn(path: str) -> t.Iterator[None]:
         os.close(handle)
 
 
-def _load(path: str) -> Answer:
-    try:
-        known = json.loads(read_file(path, 256 * 1024 * 1024))
-    except (PoolError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) and isinstance(known.get("at"), float) else {}
-
-
-def _store(path: str, known: Answer) -> None:
-    """Whole at once. An answer that cannot be kept is given all the same."""
-    with contextlib.suppress(OSError):
-        handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(known, stream)
-        os.replace(f"{path}.new", path)
+def _kept(path: str) -> Answer:
+    known = _memory.load(path, _MOST_BYTES)
+    return known if isinstance(known.get("at"), float) else {}

@@ -481,7 +481,7 @@ def judged(pool: Pool, options: HealthOptions) -> Result:
         "msg": sentence(verdict, seen, describe(pool.instance)),
     }
     if verdict.state in DOWN_STATES:
-        result["log_tail"] = pool.last_log_lines()
+        result["log_tail"] = pool.instance.last_log_lines()
     return result
 
 

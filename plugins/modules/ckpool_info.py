@@ -347,8 +347,7 @@ def read(module: PoolModule) -> Result:
 
 def gathered(module: PoolModule, instance: Instance, options: Options) -> Result:
     """The answer of the pool."""
-    how = {name: value for name, value in module.common().items() if name != "log_dir"}
-    visit = Gathering(instance, options, **how)
+    visit = Gathering(instance, options, **module.how())
     values = visit.gather()
     missing = [name for name in values if values[name] is None]
     present = ", ".join(name for name in values if name not in missing)
@@ -363,7 +362,7 @@ def gathered(module: PoolModule, instance: Instance, options: Options) -> Result
         "msg": msg + (f"; not to be had: {', '.join(missing)}" if missing else ""),
     }
     if visit.state in DOWN_STATES:
-        result["log_tail"] = visit.last_log_lines()
+        result["log_tail"] = instance.last_log_lines()
     return result
 
 

@@ -366,7 +366,7 @@ def seen(module: PoolModule, control: Control) -> Result:
         "msg": sentence(instance, sight),
     }
     if sight.state in _DOWN_STATES:
-        result["log_tail"] = control.last_log_lines()
+        result["log_tail"] = instance.last_log_lines()
     return result
 
 
@@ -396,8 +396,7 @@ def figures(module: PoolModule, control: Control) -> Result:
     """Users, workers, hashrate in H/s and the age of the work in seconds; None for what is not known."""
     from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool  # few looks want it
 
-    how = {name: value for name, value in module.common().items() if name != "log_dir"}
-    return Pool(control.instance, **how).figures()
+    return Pool(control.instance, **module.how()).figures()
 
 
 def sentence(instance: Instance, sight: Sight) -> str:

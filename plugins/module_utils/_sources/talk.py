@@ -39,6 +39,7 @@ class Talk:
         self._timeout = timeout
         self._max_reply = max_reply
         self._replies = replies
+        self._spoken = ""  #: the dialect, once it was found out in this visit
 
     def json(self, socket: str, message: str) -> Json:
         """A JSON object that a socket answers with."""
@@ -80,6 +81,11 @@ class Talk:
 
         :arg stats: the stratifier's own reply to C(stats), which the guide's dialect fills with hashrates.
         """
+        if self._replies is None or not self._spoken:
+            self._spoken = self._find_dialect(stats)
+        return self._spoken
+
+    def _find_dialect(self, stats: Json) -> str:
         if any(name.startswith("hashrate") for name in stats):
             return "guide"
         try:

@@ -199,7 +199,7 @@ def test_a_pool_that_was_never_there_is_an_answer(home: Path) -> None:
     assert set(answer.stats.as_dict().values()) == {None}
     verdict, _seen = pool.health()
     assert (verdict.state, verdict.status) == ("down", "critical")
-    assert pool.last_log_lines() == []
+    assert pool.instance.last_log_lines() == []
 
 
 def test_of_a_pool_that_is_down_nobody_is_said_to_be_missing(home: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_pool_that_went_down_still_has_its_files(simulate: t.Callable[..., Sim
     verdict, seen = pool.health()
     assert verdict.state == "down"
     assert set(seen.leftovers) == {*_instance.SOCKETS, "main.pid"}
-    assert pool.last_log_lines() != []
+    assert pool.instance.last_log_lines() != []
     reasons = {check.name: check.reason for check in verdict.checks if check.status != "ok"}
     assert (reasons["process"], reasons["ready"], reasons["socket_listener"]) == ("pid_dead", "down", "refused")
 
