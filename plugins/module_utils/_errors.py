@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
+from ._text import printable
+
 
 class PoolError(Exception):
-    """A failure of one phase of talking to a pool.
+    """A failure in one phase of the work on an instance.
 
     :ivar phase: C(options), C(find), C(connect), C(ask), C(read) or C(parse).
     :ivar reason: a short stable code, for programs.
     :ivar path: the socket, file or folder concerned, if there is one.
     :ivar hint: the next thing to look at.
-    :ivar facts: whatever was learned before it failed.
+    :ivar facts: what was learned before the failure.
     """
 
     phase = "ask"
@@ -30,16 +32,21 @@ class PoolError(Exception):
         reason: str = "",
         facts: t.Optional[t.Dict[str, t.Any]] = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.path = path
-        self.hint = hint
+        self.hint = printable(hint)
         self.phase = phase or self.phase
         self.reason = reason or self.reason
         self.facts: t.Dict[str, t.Any] = facts or {}
 
+    @property
+    def with_hint(self) -> str:
+        """The message, with the hint in parentheses if there is one."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
+
 
 class NotFound(PoolError):
-    """No instance, or more than one, fits what was asked for."""
+    """No instance, or more than one, matches the options."""
 
     phase = "find"
     reason = "no_instance"
@@ -67,7 +74,7 @@ class Unparsable(PoolError):
 
 
 class SourceNotAnswered(PoolError):
-    """The build does not answer by the source that was asked for."""
+    """The build does not have the source that was requested."""
 
     phase = "ask"
     reason = "source_not_answered"

@@ -1,87 +1,53 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an instance lives: socket directory, process, mode, configuration, log directory; and how to find one.
+"""An instance: a running daemon's process, the root that it lives in, and its socket directory there.
 
-Everything is read from C(/proc) and the file system; nothing is asked of the daemon.
-Sources: proc(5); the daemon's options and files as described in docs/what-ckpool-answers.md.
+What a process says of itself (its command line, C(main.pid)) shows where to look; the kernel proves which process answers on
+a socket. C(_discovery.py) finds instances, and C(_inspection.py) reads what is known of one.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import errno
-import json
 import os
-import stat
-import time
+import re
 import typing as t
 
-from ._errors import BadInput, NotFound, PoolError, Unparsable, Unreadable
-from ._wire import access_hint, describe_access
+from ._errors import BadInput, PoolError
+from ._host import process
+from ._host.access import user_name
+from ._host.command_line import PROGRAMS, CommandLine
+from ._host.file import Files, user_of_file
+from ._host.process import Owner
+from ._record import field, record
+from ._text import printable
 
 SOCKETS = ("listener", "stratifier", "connector", "generator")
 DEFAULT_UPDATE_INTERVAL = 30  #: seconds, the daemon's own default
-MODE_NAMES = {
-    "pool": "ckpool",
-    "solo": "ckpool",
-    "proxy": "ckproxy",
-    "passthrough": "ckpassthrough",
-    "redirector": "ckredirector",
-    "node": "cknode",
-}
-_MODE_FLAGS = {"N": "node", "R": "redirector", "P": "passthrough", "p": "proxy", "u": "proxy", "B": "solo"}
-_MODE_ORDER = ("node", "redirector", "passthrough", "proxy", "solo")
-_WITH_VALUE = {
-    "c": "config",
-    "d": "ckdb-name",
-    "g": "group",
-    "l": "loglevel",
-    "n": "name",
-    "S": "ckdb-sockdir",
-    "s": "sockdir",
-}
-_LONG = {name: letter for letter, name in _WITH_VALUE.items()}
-_LONG.update({"btcsolo": "B", "passthrough": "P", "proxy": "p", "redirector": "R", "node": "N", "userproxy": "u"})
-_PROGRAMS = tuple(sorted(set(MODE_NAMES.values())))
-_INTERPRETERS = ("python", "sh", "bash", "dash", "env", "valgrind", "gdbserver")
+#: The url of a bitcoind. Only where there are several of them, it is compiled.
+_BITCOIND = r"(?s)(?:.*?//)?(?:\[(?P<inside>[^]]*)\]|(?P<host>[^:]*))(?::(?P<port>[^/]*))?.*"
+KNOWN_NAMES = frozenset(map(os.fsencode, PROGRAMS))
 _COMM_LENGTH = 14  #: of its name, in the name of its process
-MAX_FILE = 16 * 1024 * 1024  #: bytes that a file may have unless told otherwise
+_LONGEST_NAME, _LONGEST_PATH = (
+    255,
+    107,
+)  #: bytes of a file's name, as its log has it, and of the path of a socket, see unix(7)
 
 
-@dataclasses.dataclass
-class Process:
-    """One process that may be a ckpool."""
+class WrongPeer(PoolError):
+    """A process that is not the instance's answers on its socket, so nothing is sent."""
 
-    pid: int
-    argv: t.List[str]
-    options: t.Dict[str, str]
-    start_time: t.Optional[float] = None
-    start_ticks: t.Optional[int] = None
-
-    @property
-    def mode(self) -> str:
-        """pool, solo, proxy, passthrough, redirector or node."""
-        return next((mode for mode in _MODE_ORDER if self.options.get("mode:" + mode)), "pool")
-
-    @property
-    def name(self) -> str:
-        """The daemon's name: C(-n), or the default of its mode."""
-        return self.options.get("n") or MODE_NAMES[self.mode]
-
-    @property
-    def socket_dir(self) -> str:
-        """The socket directory as the daemon itself sees it."""
-        folder = self.options.get("s") or f"/tmp/{self.name}"
-        return _resolve(self.pid, folder)
+    phase = "connect"
+    reason = "another_peer"
 
 
-@dataclasses.dataclass
+@record
 class Instance:
-    """One running or ended daemon: a socket directory and what belongs to it.
+    """One running or ended daemon.
 
-    C(root) is where this instance's file system is seen from here: empty, or C(/proc/PID/root) for a private one.
-    C(start_ticks) is when its process started, in the kernel's clock ticks: with the pid, that names a process for good.
+    C(root) is the path of its root directory as seen from here: empty, or C(/proc/PID/root) for another one.
+    C(start_ticks) is when its process started, in clock ticks since the boot: with the pid, this identifies a process.
+    C(owner) is the owner of the process; of an ended one, the owner of its socket directory.
     """
 
     socket_dir: str
@@ -91,24 +57,40 @@ class Instance:
     pid_state: str = "absent"
     start_time: t.Optional[float] = None
     start_ticks: t.Optional[int] = None
-    argv: t.List[str] = dataclasses.field(default_factory=list)
+    argv: t.List[str] = field(default_factory=list)
     root: str = ""
     log_dir: t.Optional[str] = None
     config: t.Optional[t.Dict[str, t.Any]] = None
-    problems: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    owner: t.Optional[Owner] = None
+    unit: t.Optional[str] = None
+    #: whether another user's files are in its socket directory: then another daemon answers there
+    is_displaced: bool = False
+    #: whether it is in a mount namespace that a regular user made: then not even its sockets are looked at
+    is_closed: bool = False
+    problems: t.Dict[str, str] = field(default_factory=dict)
+    #: what C(_sources/log) keeps of its log
+    log_cache: t.Any = field(default=None, repr=False, compare=False)
 
     def socket(self, name: str) -> str:
         """The path of one of its sockets, as seen from here."""
         return f"{self.root}{self.socket_dir}/{name}"
 
     def log_path(self, *parts: str) -> t.Optional[str]:
-        """A path in its log directory, as seen from here; None where that directory is not known."""
+        """A path in its log directory, as seen from here; None if that directory is not known."""
         return None if self.log_dir is None else os.path.join(self.root + self.log_dir, *parts)
 
     @property
+    def files(self) -> Files:
+        """Opens its files, with the rights of its user; of an ended one, with those of the owner of its log directory."""
+        owner = self.owner
+        if self.log_dir and (owner is None or self.pid_state != "alive"):
+            owner = Files(self.root).owner_of(self.root + self.log_dir)
+        return Files(self.root, owner)
+
+    @property
     def options(self) -> t.Dict[str, str]:
-        """The options of its process, by letter; empty where there is none."""
-        return _options(self.argv) if self.argv else {}
+        """The options of its process, by letter; empty if there is no process."""
+        return CommandLine(self.argv).options
 
     @property
     def log_file(self) -> t.Optional[str]:
@@ -116,414 +98,166 @@ class Instance:
         return self.log_path(f"{self.name}.log")
 
     @property
+    def config_file(self) -> t.Optional[str]:
+        """The path of the configuration that its process reads at the start, as it sees it; None if it does not run."""
+        if not self.argv or self.pid is None:
+            return None
+        path = process.resolve(self.pid, CommandLine(self.argv).config)
+        return path if path.startswith("/") else None
+
+    def is_at(self, socket_dir: str) -> bool:
+        """Whether a path leads to its socket directory, as seen by itself or from here."""
+        folder = absolute(socket_dir)
+        theirs = folder_id(folder)
+        return folder == self.socket_dir or (theirs is not None and theirs == self.folder_id)
+
+    @property
+    def folder_id(self) -> t.Optional[t.Tuple[int, int]]:
+        """Device and inode of its socket directory; None if it may not be looked at."""
+        return None if self.is_closed else folder_id(self.root + self.socket_dir)
+
+    @property
+    def user(self) -> t.Optional[str]:
+        """The name of its owner; None if it is not known."""
+        return user_name(self.owner.user) if self.owner else None
+
+    @property
+    def is_of_a_person(self) -> bool:
+        """Whether a regular user runs it, and neither root nor a system user."""
+        return self.owner is not None and self.owner.is_person
+
+    @property
     def update_interval(self) -> t.Optional[float]:
-        """Seconds between two pieces of work; None where the configuration is not known."""
+        """Seconds between two pieces of work; None if the configuration is not known."""
         if self.config is None:
             return None
         value = self.config.get("update_interval")
         return float(value) if isinstance(value, (int, float)) and 0 < value < 1e9 else DEFAULT_UPDATE_INTERVAL
 
-    def last_log_lines(self) -> t.List[str]:
-        """The end of its log, for a failure to show; empty where there is none to be had."""
-        from ._sources import log  # few tasks need it
+    @property
+    def bitcoinds(self) -> t.List[str]:
+        """The bitcoinds of the configuration as the log names them, in its order; empty if there is one, or none is known."""
+        nodes = (self.config or {}).get("btcd")
+        urls = [node.get("url") for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+        return [_as_logged(url) for url in urls if isinstance(url, str)] if len(urls) > 1 else []
 
-        return log.last_lines(self.log_file) if self.log_file else []
+    def no_log(self) -> PoolError:
+        """The failure that its log directory is not known, with the reason."""
+        why = self.problems.get("config", "no process tells it")
+        message = f"the log directory of {self.name} is not known: {why}"
+        return PoolError(message, hint="set log_dir", phase="find", reason="no_log")
+
+    def require_peer(self, pid: int, user: int) -> None:
+        """Raise unless a process that answers on a socket is the instance's, or a child of it.
+
+        :arg pid: the process that listens, by the kernel; 0 if it is in a pid namespace that we cannot see.
+        :arg user: its effective user.
+        :raises WrongPeer: naming that process.
+        """
+        if self._is_own_process(pid, user):
+            return
+        who = f"pid {pid} of {user_name(user)}" if pid else "a process that is not visible from here"
+        if self.pid_state == "alive":
+            ours = f"{self.name} is pid {self.pid}"
+        else:
+            ours = "that is no ckpool of this directory" if pid else "nobody can tell whether that is its ckpool"
+        raise WrongPeer(
+            f"{who} answers on the sockets in {self.socket_dir}, and {ours}",
+            self.root + self.socket_dir,
+            "nothing was sent; find out who that is: ss -xlp; if it is the daemon, name it by pid",
+        )
+
+    def _is_own_process(self, pid: int, user: int) -> bool:
+        if self.pid_state == "hidden":
+            return pid == self.pid
+        if self.pid_state != "alive" or self.pid is None:
+            return self.is_served_by(pid)
+        if process.start_ticks(self.pid) != self.start_ticks:
+            return False
+        if self.owner is not None and user != self.owner.user:
+            return False  # who listened may have ended, and ours have its pid now
+        return pid == self.pid or (process.descends_from(pid, self.pid) and process.has_program_of(pid, self.pid))
+
+    def is_served_by(self, pid: int) -> bool:
+        """Whether a process is a ckpool that has its socket directory."""
+        command = CommandLine(process.argv_of(pid))
+        if not pid or not command.argv or not is_daemon(pid, command):
+            return False
+        if process.is_closed(pid):
+            return False
+        folder = process.resolve(pid, command.socket_dir)
+        theirs = folder_id(process.root_of(pid) + folder) or folder_id(folder)
+        return theirs is not None and theirs == self.folder_id and not self.has_files_of_others(pid)
+
+    def has_files_of_others(self, pid: int) -> bool:
+        """Whether the files in its directory belong to another user than a process: any process can name any directory."""
+        owner = process.owner_of(pid)
+        makers = (user_of_file(self.socket(name)) for name in ("main.pid", *SOCKETS))
+        return any(maker is not None and (owner is None or maker != owner.user) for maker in makers)
 
     def as_dict(self, state: t.Optional[str] = None) -> t.Dict[str, t.Any]:
-        """The identity under the names of the modules' results."""
+        """The identity, with the keys of the modules' results."""
         return {
-            "name": self.name,
+            "name": printable(self.name),
             "mode": self.mode,
-            "socket_dir": self.socket_dir,
-            "log_dir": self.log_dir,
+            "socket_dir": printable(self.socket_dir),
+            "log_dir": None if self.log_dir is None else printable(self.log_dir),
             "pid": self.pid,
+            "started": None if self.start_time is None else int(self.start_time),
+            "root": self.root or "/",
+            "user": self.user,
             "state": state,
         }
 
 
-def find(socket_dir: t.Optional[str] = None, name: t.Optional[str] = None, log_dir: t.Optional[str] = None) -> Instance:
-    """The one instance that fits.
+def absolute(folder: str) -> str:
+    """A path from an option without what it is relative to.
 
-    With nothing given: C(/tmp/ckpool) if a daemon lives there, else the only one that runs, else what is left in
-    C(/tmp/ckpool).
-
-    :raises NotFound: none, or several, fit; the message says what was found.
-    :raises BadInput: what was given cannot be a path.
-    """
-    check_paths(socket_dir, name, log_dir)
-    if socket_dir:
-        return _find_at(os.path.normpath(os.path.abspath(socket_dir)), name, log_dir)
-    default = f"/tmp/{name or 'ckpool'}"
-    found = [i for i in discover(log_dir) if name is None or i.name == name]
-    living = [i for i in found if i.pid_state == "alive"]
-    at_default = [i for i in found if i.socket_dir == default]
-    if len(living) > 1:
-        living = [i for i in living if i.socket_dir == default] or living
-    if len(living) == 1:
-        return living[0]
-    if living:
-        raise NotFound(
-            "several ckpools run here: " + "; ".join(f"{i.name} (pid {i.pid}) in {i.socket_dir}" for i in living),
-            hint="name one by socket_dir or name, or ask all of them where the module allows it",
-            reason="several_instances",
-        )
-    if at_default:
-        return at_default[0]
-    others = f"; {neighbours()}" if name else ""
-    raise NotFound(
-        f"no ckpool{' named ' + name if name else ''} runs here, and {default} does not exist{others}",
-        default,
-        "is it running? systemctl status ckpool; if it keeps its sockets elsewhere, set socket_dir",
-    )
-
-
-def _find_at(folder: str, name: t.Optional[str], log_dir: t.Optional[str]) -> Instance:
-    instance = _at(folder, name, log_dir)
-    if instance.pid_state == "alive" and name in (None, instance.name):
-        return instance
-    # A unit's PrivateTmp shows the directory to its own processes only. Outside, another may have the same.
-    there = (i for i in discover(log_dir) if i.socket_dir == folder and i.pid_state == "alive")
-    private = next((i for i in there if name in (None, i.name)), None)
-    if private is None and instance.pid_state == "alive":
-        raise NotFound(f"the ckpool in {folder} is {instance.name}, not {name}", folder, reason="no_instance")
-    return private or instance
-
-
-def discover(log_dir: t.Optional[str] = None) -> t.List[Instance]:
-    """Every instance of this host: the running ones, and what ended ones left in the default directories.
-
-    :raises BadInput: C(log_dir) cannot be a path.
-    """
-    check_paths(log_dir)
-    instances: t.Dict[t.Tuple[str, str], Instance] = {}
-    for process in processes():
-        instance = _of_process(process, log_dir)
-        if instance:
-            instances.setdefault((instance.root, instance.socket_dir), instance)
-    for name in _PROGRAMS:
-        folder = f"/tmp/{name}"
-        if ("", folder) not in instances and _has_sockets(folder):
-            instances["", folder] = _at(folder, None, log_dir)
-    return sorted(instances.values(), key=lambda i: (i.socket_dir, i.root))
-
-
-def neighbours() -> str:
-    """What ckpools this host has, for a failure to name: those that run, and where ended ones left something."""
-    found = discover()
-    running = "; ".join(f"{i.name} (pid {i.pid}) in {i.socket_dir}" for i in found if i.pid_state == "alive")
-    left = ", ".join(i.socket_dir for i in found if i.pid_state != "alive")
-    text = f"running here: {running}" if running else "no ckpool runs here"
-    return f"{text}; ended ones left {left}" if left else text
-
-
-def processes() -> t.Iterator[Process]:
-    """Every process that looks like a ckpool by its command."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            process = _process(int(entry))
-            if process:
-                yield process
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process exists and is more than a zombie. One that /proc hides from us is taken to be alive."""
-    fields = stat_fields(pid)
-    if fields:
-        return fields[0] not in ("Z", "X")
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def check_paths(*paths: t.Optional[str]) -> None:
-    """Refuse what cannot be a path, before a system call trips over it.
-
-    :raises BadInput: naming it.
-    """
-    for path in paths:
-        if path and not _can_be_path(path):
-            raise BadInput(f"{path!r} cannot be a path", reason="bad_path")
-
-
-def _can_be_path(path: str) -> bool:
-    try:
-        return b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-
-
-def _process(pid: int) -> t.Optional[Process]:
-    argv = _argv(pid)
-    if not argv or not _looks_like_ckpool(argv) or not is_alive(pid):
-        return None
-    return _seen(pid, argv)
-
-
-def _seen(pid: int, argv: t.List[str]) -> Process:
-    ticks = start_ticks(pid)
-    return Process(pid, argv, _options(argv), _start_time(ticks), ticks)
-
-
-def _argv(pid: int) -> t.List[str]:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as handle:
-            return [os.fsdecode(word) for word in handle.read().split(b"\0")[:-1]]
-    except OSError:
-        return []
-
-
-def _looks_like_ckpool(argv: t.List[str]) -> bool:
-    program = os.path.basename(argv[0])
-    if program.startswith(_INTERPRETERS) and len(argv) > 1:
-        program = os.path.basename(argv[1])
-    return any(known in program for known in _PROGRAMS)
-
-
-def _options(argv: t.List[str]) -> t.Dict[str, str]:
-    """The daemon's options, by letter; flags that choose a mode as C(mode:NAME). What is no option is passed over."""
-    found: t.Dict[str, str] = {}
-    words = iter(argv[1:])
-    for word in words:
-        if word.startswith("--"):
-            name, _sign, value = word[2:].partition("=")
-            letters = _LONG[name] + value if name in _LONG else ""
-        else:
-            letters = word[1:] if word.startswith("-") else ""
-        while letters:
-            letter, letters = letters[0], letters[1:]
-            if letter in _WITH_VALUE:
-                found[letter] = letters or next(words, "")
-                break
-            if letter in _MODE_FLAGS:
-                found["mode:" + _MODE_FLAGS[letter]] = "yes"
-    return found
-
-
-def stat_fields(pid: int) -> t.List[str]:
-    """The fields of C(/proc/PID/stat) after the command's name, which may hold anything; the state comes first."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            return handle.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def start_ticks(pid: int) -> t.Optional[int]:
-    """When a process started, in clock ticks since the boot; None where it is gone or hidden. Never changes."""
-    try:
-        return int(stat_fields(pid)[19])
-    except (IndexError, ValueError):
-        return None
-
-
-def _start_time(ticks: t.Optional[int]) -> t.Optional[float]:
-    """Epoch seconds. The clock is the kernel's own: in a container /proc/uptime may be the container's."""
-    if ticks is None:
-        return None
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _resolve(pid: int, path: str) -> str:
-    """A path of a process, made absolute by its working directory."""
-    if not path.startswith("/"):
-        try:
-            path = os.path.join(os.readlink(f"/proc/{pid}/cwd"), path)
-        except OSError:
-            pass
-    return os.path.normpath(path)
-
-
-def _of_process(process: Process, log_dir: t.Optional[str]) -> t.Optional[Instance]:
-    """The instance of a process; None where the process turns out not to own the directory that it names."""
-    folder = process.socket_dir
-    root = _root_of(process.pid, folder)
-    owner = _read_pid(f"{root}{folder}/main.pid")
-    ours = owner in (process.pid, _inner_pid(process.pid))
-    if not _is_daemon(process) or (not ours and owner is not None and is_alive(owner)):
-        return None
-    instance = Instance(folder, process.name, process.mode, process.pid, root=root, log_dir=log_dir)
-    _take(instance, process)
-    return instance
-
-
-def _is_daemon(process: Process) -> bool:
-    """Whether it is a ckpool and no other program that has one in its command, as a monitor or a task of ours may.
-
-    The daemon gives its process its own name.
+    :raises BadInput: that is no longer there.
     """
     try:
-        with open(f"/proc/{process.pid}/comm", "rb") as handle:
-            comm = handle.read().rstrip(b"\n")
+        return os.path.normpath(os.path.abspath(folder))
     except OSError:
-        return False
-    return comm == os.fsencode(process.name)[:_COMM_LENGTH] or os.path.basename(process.argv[0]) in _PROGRAMS
+        raise BadInput(f"{folder!r} is relative to a working directory that is gone", reason="bad_path") from None
 
 
-def _inner_pid(pid: int) -> t.Optional[int]:
-    """The number that a process has in its own pid namespace, which is what a daemon in a container writes down."""
+def folder_id(folder: str) -> t.Optional[t.Tuple[int, int]]:
+    """Device and inode of a folder, which are the same for every path that leads to it."""
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as handle:
-            numbers = next((line.split()[1:] for line in handle if line.startswith("NSpid:")), [])
-    except OSError:
-        return None
-    return int(numbers[-1]) if numbers else None
-
-
-def _root_of(pid: int, folder: str) -> str:
-    """Empty, or the process's root if it sees another directory under that path than we do (a unit's PrivateTmp)."""
-    root = f"/proc/{pid}/root"
-    try:
-        theirs = os.stat(root + folder)
-    except OSError:
-        return ""
-    try:
-        ours = os.stat(folder)
-    except OSError:
-        return root
-    return "" if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) else root
-
-
-def _at(folder: str, name: t.Optional[str], log_dir: t.Optional[str]) -> Instance:
-    """The instance at a path that no process was seen to own by its command."""
-    base = os.path.basename(folder)
-    modes = {program: mode for mode, program in reversed(list(MODE_NAMES.items())) if mode != "solo"}
-    instance = Instance(folder, name or (base if base in modes else "ckpool"), modes.get(base, "pool"), log_dir=log_dir)
-    pid_file = f"{folder}/main.pid"
-    instance.pid = _read_pid(pid_file)
-    if instance.pid is not None:
-        _adopt(instance, instance.pid)
-    elif os.path.exists(pid_file):
-        instance.problems["pid"] = f"{pid_file} does not hold a process id, or may not be read"
-    return instance
-
-
-def _adopt(instance: Instance, pid: int) -> None:
-    """Judge the process that main.pid names: gone, this daemon under an unknown command, or somebody else."""
-    if not is_alive(pid):
-        instance.pid_state = "dead"
-        return
-    argv = _argv(pid)
-    process = _seen(pid, argv)
-    if argv and _is_daemon(process) and _same_folder(process, instance.socket_dir):
-        instance.mode, instance.name = process.mode, process.name
-        _take(instance, process)
-    else:
-        # A process without a command line is the kernel's; one without a state is hidden from us.
-        instance.pid_state = "another" if stat_fields(pid) else "hidden"
-
-
-def _take(instance: Instance, process: Process) -> None:
-    """Fill in what the living process of an instance tells."""
-    instance.pid_state, instance.argv = "alive", process.argv
-    instance.start_time, instance.start_ticks = process.start_time, process.start_ticks
-    _read_config(instance, process)
-
-
-def _same_folder(process: Process, folder: str) -> bool:
-    """Whether the process's socket directory is this one, whatever links lead there."""
-    theirs = process.socket_dir
-    try:
-        return theirs == folder or os.path.samefile(f"/proc/{process.pid}/root{theirs}", folder)
-    except OSError:
-        return os.path.realpath(theirs) == os.path.realpath(folder)
-
-
-def _read_pid(path: str) -> t.Optional[int]:
-    try:
-        text = read_file(path, 64).decode("ascii", "replace").strip()
+        info = Files(process.split_root(folder)[0]).stat(folder)
     except PoolError:
         return None
-    return int(text) if text.isdigit() and 0 < int(text) < 2**31 else None
+    return info.st_dev, info.st_ino
 
 
-def _has_sockets(folder: str) -> bool:
-    return any(os.path.lexists(f"{folder}/{name}") for name in (*SOCKETS, "main.pid"))
+def is_daemon(pid: int, command: CommandLine) -> bool:
+    """Whether a process is a ckpool with the rights of one user, and not another program with a ckpool in its command."""
+    return has_name_of_daemon(pid, command) and not why_rights_are_mixed(pid)
 
 
-def _read_config(instance: Instance, process: Process) -> None:
-    """Take the configuration and the log directory from where the process has them."""
-    path = _resolve(process.pid, process.options.get("c") or f"{process.name}.conf")
-    if not path.startswith("/"):
-        instance.problems["config"] = (
-            f"may not read /proc/{process.pid}/cwd, so {path} is not found: use become, or set log_dir"
-        )
-        return
-    try:
-        instance.config = parse_config(read_file(instance.root + path), path)
-    except PoolError as exc:
-        instance.problems["config"] = f"{exc}" + (f" ({exc.hint})" if exc.hint else "")
-        return
-    folder = instance.config.get("logdir")
-    if not isinstance(folder, str) or not folder or not _can_be_path(folder):
-        folder = "logs"
-    if instance.log_dir is None:
-        absolute = _resolve(process.pid, folder)
-        if absolute.startswith("/"):
-            instance.log_dir = absolute
+def has_name_of_daemon(pid: int, command: CommandLine) -> bool:
+    """Whether the process has the name that the daemon gives itself. This does not prove that it is a ckpool."""
+    names = {os.fsencode(command.name)[:_COMM_LENGTH]}
+    if command.is_known_program:
+        names.add(os.fsencode(command.program)[: _COMM_LENGTH + 1])  # it may not have named itself yet
+    comm = process.comm_of(pid)
+    if command.is_ours:
+        return False  # it has the same name
+    if len(os.fsencode(command.name)) > _LONGEST_NAME or len(os.fsencode(command.socket_dir)) > _LONGEST_PATH:
+        return False  # no daemon can serve with these, which would fill each sentence about it
+    if comm.startswith(b"("):
+        return False  # systemd calls a process so until it runs the program, of which it has no arguments yet
+    return comm in names and (command.is_known_program or "n" in command.options or comm in KNOWN_NAMES)
 
 
-def parse_config(data: bytes, path: str) -> t.Dict[str, t.Any]:
-    """The daemon's configuration. What follows the closing brace is comment, as the daemon has it.
-
-    :raises Unparsable: it does not begin with a JSON object.
-    """
-    try:
-        value, _end = json.JSONDecoder().raw_decode(data.decode("utf-8", "replace").lstrip())
-    except (ValueError, RecursionError) as exc:
-        raise Unparsable(f"{path} is not JSON: {exc}", path) from None
-    if not isinstance(value, dict):
-        raise Unparsable(f"{path} is not a JSON object", path)
-    return value
+def why_rights_are_mixed(pid: int) -> str:
+    """Why a process does not belong to one user; empty if it does. Any user may start a set-user-id program."""
+    if process.owner_of(pid) is None:
+        return "it has the rights of more than one user"
+    return "its program is set-user-id, or may not be seen" if process.is_set_id(pid) else ""
 
 
-def read_file(path: str, limit: int = MAX_FILE) -> bytes:
-    """The content of a regular file. Never blocks on a pipe that somebody put there.
-
-    :arg limit: bytes that it may have.
-    :raises Unreadable: it cannot be opened, is no regular file, or is larger.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        raise Unreadable(
-            f"not permitted to read {path}: {describe_access(path)}", path, access_hint(path), reason="not_permitted"
-        ) from None
-    except OSError as exc:
-        gone = exc.errno in (errno.ENOENT, errno.ENOTDIR)
-        raise Unreadable(f"cannot read {path}: {exc.strerror}", path, reason="absent" if gone else "") from None
-    try:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode):
-            raise Unreadable(f"{path} is not a regular file", path, reason="not_a_file")
-        if info.st_size > limit:
-            raise Unreadable(f"{path} has {info.st_size} bytes, more than {limit}", path, reason="too_large")
-        data = b""
-        while len(data) <= limit:
-            chunk = os.read(handle, min(limit + 1, max(info.st_size + 1, 4096)))
-            if not chunk:
-                break
-            data += chunk
-        return data
-    except OSError as exc:
-        raise Unreadable(f"cannot read {path}: {exc.strerror}", path) from None
-    finally:
-        os.close(handle)
-
-
-def open_files(pid: int) -> t.Tuple[int, t.Optional[int]]:
-    """How many files a process has open, and how many it may.
-
-    :raises Unreadable: we are neither root nor its owner.
-    """
-    try:
-        count = len(os.listdir(f"/proc/{pid}/fd"))
-        with open(f"/proc/{pid}/limits", encoding="ascii") as handle:
-            line = next((row for row in handle if row.startswith("Max open files")), "")
-    except OSError as exc:
-        raise Unreadable(f"cannot count the open files of pid {pid}: {exc.strerror}", hint="use become: true") from None
-    limit = line[len("Max open files") :].split()[:1]
-    return count, int(limit[0]) if limit and limit[0].isdigit() else None
+def _as_logged(url: str) -> str:
+    """The address of a bitcoind as the daemon logs it: without scheme, brackets and path, and with a port."""
+    address = t.cast(t.Match[str], re.fullmatch(_BITCOIND, url))
+    return f"{address.group('inside') or address.group('host') or ''}:{address.group('port') or 80}"

@@ -1,32 +1,100 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was last set on a running daemon, as the daemon itself cannot be asked.
+"""What was last set on a running daemon, which the daemon itself does not tell.
 
-It is remembered beside the pid and the start of the process, and the boot of the host, so it is void for any other
-process. Every user has a memory of his own: root in C(/run/ckpool.fleet), others in C(/tmp/ckpool.fleet-UID).
+It is stored with the pid and the start of the process, and the boot of the host, so it does not apply to any other process.
+Each user has a memory: root in C(/run/ckpool.fleet), others in C(/tmp/ckpool.fleet-UID). Other files there are named after
+the process that they belong to, and are removed when it is gone.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import os
-import stat
+import re
+import time
 import typing as t
 
 from ._errors import PoolError, Unreadable
-from ._instance import MAX_FILE, Instance, read_file
+from ._host import own_folder, process
+from ._host.file import exists
+from ._instance import Instance
+from ._record import record
+
+if t.TYPE_CHECKING:
+    from ._types import Json
 
 _MOST = 200  #: processes that are remembered; the oldest is forgotten first
+_MOST_ENDED = 50  #: of these, the ones that have ended: after a restart the old process is asked for once more
+_ROOTS = "/run/ckpool.fleet"  #: the folder of root's memory, which nobody else may read
 _FILE = "memory.json"
-Facts = t.Dict[str, t.Any]
+#: files that belong to one process, named after its pid and start: answers with their locks, and the code of timers
+_KEPT = re.compile(
+    r"(?P<unit>asked-[0-9a-f]{16}|ckpool-fleet-[a-z]+(?:-[a-z]+)*)(?:-(?P<pid>\d{1,10})-(?P<start>\d{1,20}))?(?P<kind>\.json|\.json\.new|\.lock|\.zip)"
+)
+_TRANSIENT = "/run/systemd/transient"  #: where systemd keeps timers that were not there when it started
+_IN_USE = 60.0  #: seconds within which a file may be in use, even if its process is gone
+_FORGOTTEN = 3600.0  #: seconds after which a file that names no process is no longer in use
 
 
-def recall(instance: Instance) -> Facts:
-    """What is remembered of the instance's process; empty where there is nothing, or no process."""
-    name = key(instance)
+def recall(instance: Instance) -> Json:
+    """What is remembered of the instance's process; empty if nothing is, or there is no process."""
+    return _recall(key(instance))
+
+
+@record
+class Rejecting:
+    """A process that was told to reject miners, and not to accept them again. Times are epoch seconds.
+
+    :ivar since: when it was told; None if that is not known.
+    :ivar accepts_at: when the host has it accept again; None if it does not.
+    :ivar by: the module that told it.
+    """
+
+    since: t.Optional[int]
+    accepts_at: t.Optional[int]
+    by: str
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+def left_rejecting(instance: Instance) -> t.Optional[Rejecting]:
+    """Since when and by what the instance's process rejects miners; None if it accepts, as far as is remembered."""
+    facts = recall(instance)
+    if facts.get("gate") != "rejecting":
+        return None
+    since, until = (value if isinstance(value, int) else None for value in map(facts.get, ("gate_since", "gate_until")))
+    by = facts.get("gate_by")
+    return Rejecting(since, until, by if isinstance(by, str) else "an earlier run")
+
+
+def recall_process(pid: int, started: int) -> Json:
+    """What is remembered of a process, which may have ended.
+
+    :arg started: when it started, in clock ticks.
+    """
+    return _recall(_key_of(pid, started))
+
+
+def remember(instance: Instance, **facts: t.Any) -> None:
+    """Add to what is remembered of the instance's process.
+
+    :raises Unreadable: it cannot be written down.
+    """
+    _remember(key(instance), facts)
+
+
+def remember_process(pid: int, started: int, **facts: t.Any) -> None:
+    """Add to what is remembered of a process, which may have ended.
+
+    :raises Unreadable: it cannot be written down.
+    """
+    _remember(_key_of(pid, started), facts)
+
+
+def _recall(name: t.Optional[str]) -> Json:
     if name is None:
         return {}
     try:
@@ -36,101 +104,99 @@ def recall(instance: Instance) -> Facts:
     return facts if isinstance(facts, dict) else {}
 
 
-def remember(instance: Instance, **facts: t.Any) -> None:
-    """Add to what is remembered of the instance's process.
-
-    :raises Unreadable: it cannot be written down.
-    """
-    name = key(instance)
+def _remember(name: t.Optional[str], facts: Json) -> None:
     if name is None:
         return
     place = folder()
     try:
-        make(place)
-        with _locked(place):
+        own_folder.make(place)
+        with own_folder.locked(f"{place}/lock"):
             known = _load(place)
             old = known.pop(name, None)
             known[name] = {**(old if isinstance(old, dict) else {}), **facts}  # at the end, as the newest
-            store(f"{place}/{_FILE}", dict(list(known.items())[-_MOST:]))
+            own_folder.store(f"{place}/{_FILE}", _worth_keeping(known))
     except OSError as exc:
         raise Unreadable(
             f"cannot write to {place}: {exc.strerror}", place, "the next task will not know of it"
         ) from None
 
 
+def _worth_keeping(known: t.Dict[str, Json]) -> t.Dict[str, Json]:
+    """The newest entries, with few of processes that have ended, and none from before the last boot."""
+    boot, kept, ended = process.boot_id(), [], 0
+    for name, facts in reversed(list(known.items())[-2 * _MOST :]):
+        words = name.split(":")
+        names_process = len(words) == 3 and words[1].isdigit() and words[2].isdigit()
+        if names_process and words[0] != boot:
+            continue
+        if not (names_process and _lives(int(words[1]), int(words[2]))):
+            ended += 1
+            if ended > _MOST_ENDED:
+                continue
+        kept.append((name, facts))
+    return dict(reversed(kept[:_MOST]))
+
+
+def _lives(pid: int, started: int) -> bool:
+    """Whether that process still runs. One that is hidden from us counts as running."""
+    return process.is_alive(pid) and process.start_ticks(pid) in (None, started)
+
+
+def tidy(place: str) -> None:
+    """Remove what was kept for processes that are gone, a bounded number of files at a time."""
+    own_folder.tidy(place, _is_left)
+
+
+def _is_left(name: str, written: float) -> bool:
+    found = _KEPT.fullmatch(name)
+    if not found:
+        return False
+    age = time.time() - written
+    pid, kind = int(found.group("pid") or 0), found.group("kind")
+    if age < _IN_USE:
+        return False
+    if kind not in (".lock", ".zip"):
+        return pid > 0 or age > _FORGOTTEN  # an answer is given for a second
+    if not pid:
+        return age > _FORGOTTEN
+    if kind == ".zip" and exists(f"{_TRANSIENT}/{name[: -len(kind)]}.timer"):
+        return False  # which removes it itself
+    return not _lives(pid, int(found.group("start")))
+
+
 def key(instance: Instance) -> t.Optional[str]:
-    """Names the process for good: on one boot no other has had its pid at that time."""
-    if instance.pid_state != "alive" or instance.start_ticks is None:
+    """Identifies the process; None if there is none. No other process of this boot had its pid at that time."""
+    if instance.pid_state != "alive" or instance.pid is None or instance.start_ticks is None:
         return None
-    return f"{_boot()}:{instance.pid}:{instance.start_ticks}"
+    return _key_of(instance.pid, instance.start_ticks)
 
 
-def _boot() -> str:
-    try:
-        return read_file("/proc/sys/kernel/random/boot_id", 4096).decode("ascii", "replace").strip()
-    except PoolError:
-        return ""
+def _key_of(pid: int, started: int) -> str:
+    return f"{process.boot_id()}:{pid}:{started}"
 
 
 def folder() -> str:
-    """Where this user's memory is."""
-    return "/run/ckpool.fleet" if os.geteuid() == 0 else f"/tmp/ckpool.fleet-{os.geteuid()}"
+    """The folder of this user's memory."""
+    return _ROOTS if os.geteuid() == 0 else f"/tmp/ckpool.fleet-{os.geteuid()}"
 
 
-def make(place: str) -> None:
-    """Have a folder that is ours alone.
-
-    :raises Unreadable: somebody else has put one there.
-    """
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(place, 0o700)
-    if not _is_ours_alone(place):
-        raise Unreadable(f"{place} is not ours alone", place, "remove it: what it holds is not trusted")
+def is_hidden() -> bool:
+    """Whether root remembers something that this user may not read."""
+    return os.geteuid() != 0 and exists(_ROOTS)
 
 
-def _is_ours_alone(place: str) -> bool:
-    """Whether it is a folder, no link to one, and only we may write to it."""
-    info = os.lstat(place)
-    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o022
-
-
-@contextlib.contextmanager
-def _locked(place: str) -> t.Iterator[None]:
-    """One writer at a time; each holds it for less than a millisecond."""
-    handle = os.open(f"{place}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def refusal() -> str:
+    """Why this user's folder is not used: others may write to it. Empty if they may not."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        why = own_folder.why_not_ours(folder())
+    except OSError:
+        return ""  # there is none yet
+    return f"{folder()} is not ours alone: {why} ({own_folder.NOT_TRUSTED})" if why else ""
 
 
-def _load(place: str) -> t.Dict[str, Facts]:
-    """All that is remembered; what is broken is as good as forgotten."""
+def _load(place: str) -> t.Dict[str, Json]:
+    """Everything that is remembered; empty if it cannot be read."""
     try:
-        return load(f"{place}/{_FILE}") if _is_ours_alone(place) else {}
+        return own_folder.load(f"{place}/{_FILE}") if not own_folder.why_not_ours(place) else {}
     except OSError:
         return {}
-
-
-def load(path: str, limit: int = MAX_FILE) -> Facts:
-    """A dictionary that was stored; empty where there is none, or none that can be read.
-
-    :arg limit: bytes that it may have.
-    """
-    try:
-        known = json.loads(read_file(path, limit))
-    except (PoolError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def store(path: str, known: Facts) -> None:
-    """Store a dictionary whole at once, so that a reader sees the old or the new. The folder must be ours alone.
-
-    :raises OSError: it cannot be written.
-    """
-    handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(known, stream)
-    os.replace(f"{path}.new", path)

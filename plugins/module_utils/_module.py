@@ -3,119 +3,118 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options in, a result or a helpful failure out: what every module of the collection shares.
 
-Every host compiles what a module imports anew, so this room imports little: what the reading modules share besides is in
-C(_reading.py).
+A host compiles everything that a module imports, each time, so this room imports little: what only the reading modules share
+is in C(_info_module.py).
 """
 
 from __future__ import annotations
 
+import copy
 import gc
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _types
 from ._errors import BadInput, PoolError
-from ._instance import Instance, discover, find, neighbours
-from ._wire import MAX_REPLY
+from ._instance import Instance
+from ._options import COMMON_OPTIONS, check_ranges
+from ._results import OfInstance, describe, each_of, failure, presentable
+from ._text import printable
 
-_COMMON: t.Dict[str, t.Any] = {
-    "socket_dir": {"type": "path"},
-    "name": {"type": "str"},
-    "log_dir": {"type": "path"},
-    "source": {"type": "str", "default": "auto", "choices": ["auto", "guide", "api", "files"]},
-    "timeout": {"type": "float", "default": 5.0},
-    "max_reply": {"type": "int", "default": MAX_REPLY},
-}
-_NOBODY = ("absent", "refused", "unanswered")
-Result = t.Dict[str, t.Any]
+Result = _types.Result
+_One = t.TypeVar("_One", bound=OfInstance)
+_ALL_SECONDS = 600.0  #: for all instances of a host; each exchange with one has a deadline of its own
 
 
-class PoolModule(AnsibleModule):
-    """A module with the common options. All of them may be run in check mode."""
+class FleetModule(AnsibleModule):
+    """A module of the collection, which supports check mode."""
 
     def __init__(self, options: t.Dict[str, t.Any], **kwargs: t.Any) -> None:
-        super().__init__(argument_spec=dict(_COMMON, **options), supports_check_mode=True, **kwargs)  # type: ignore[no-untyped-call]
+        # A copy: Ansible writes the defaults of suboptions into what it is given.
+        spec = copy.deepcopy(options)
+        super().__init__(argument_spec=spec, supports_check_mode=True, **kwargs)  # type: ignore[no-untyped-call]
+
+    def warn_of(self, text: str) -> None:
+        """Emit a warning, without control characters: it may contain names and lines of logs."""
+        self.warn(printable(text))
 
     def add_path_info(self, kwargs: Result) -> Result:
-        """Leave a result as it is: what failed has a path, and Ansible would replace its state by that of the file."""
+        """Leave a result unchanged. It may have a path, and Ansible would overwrite its C(state) with that of the file."""
         return kwargs
 
     def check_ranges(self, **ranges: t.Tuple[float, float]) -> None:
-        """Refuse numbers outside their range, by name.
+        """Raise unless options are within their ranges, given by name.
 
         :raises BadInput: naming the option.
         """
-        for name, (least, most) in ranges.items():
-            check_range(name, self.params[name], least, most)
+        check_ranges(self.params, ranges)
 
-    def how(self) -> t.Dict[str, t.Any]:
-        """The options that say how to ask, for a Pool of an instance that was found."""
+
+class PoolModule(FleetModule):
+    """A module with the common options."""
+
+    def __init__(self, options: t.Dict[str, t.Any], **kwargs: t.Any) -> None:
+        super().__init__(dict(COMMON_OPTIONS, **options), **kwargs)
+
+    def names_one(self) -> bool:
+        """Whether the options name an instance."""
+        return any(self.params[key] not in (None, "") for key in ("socket_dir", "name", "pid"))
+
+    def connection_options(self) -> t.Dict[str, t.Any]:
+        """The options of an exchange with an instance that was found."""
         self.check_ranges(timeout=(0.01, 600), max_reply=(1, 2**31 - 1))
         return {key: self.params[key] for key in ("source", "timeout", "max_reply")}
 
-    def common(self) -> t.Dict[str, t.Any]:
-        """The options that say how to ask, for a Pool that is to be found."""
-        return {"log_dir": self.params["log_dir"], **self.how()}
+    def search_options(self) -> t.Dict[str, t.Any]:
+        """The options with which to find all instances, and those of an exchange with each."""
+        return {"log_dir": self.params["log_dir"], **self.connection_options()}
+
+    def instance_options(self) -> t.Dict[str, t.Any]:
+        """The options that name one instance, and those of an exchange with it."""
+        which = {key: self.params[key] for key in ("socket_dir", "name", "pid")}
+        return {**which, **self.search_options()}
 
 
-def check_range(name: str, value: t.Any, least: float, most: float) -> None:
-    """Refuse a number outside a range, both ends included. What is no number is for the argument spec to judge.
+def for_each(
+    module: PoolModule,
+    find_all: t.Callable[[], t.Sequence[_One]],
+    work: t.Callable[[_One], Result],
+    seconds: float = _ALL_SECONDS,
+) -> t.List[Result]:
+    """The results of all instances of the host, which are worked on in parallel. A failure is the result of its instance only.
 
-    :raises BadInput: naming the option.
+    :arg find_all: finds the instances; not called if the options name one.
+    :arg seconds: after which the result of an instance that is not done is a failure.
+    :raises BadInput: the options name an instance.
     """
-    if isinstance(value, (int, float)) and not least <= value <= most:
-        raise BadInput(f"{name} must be from {least} to {most}, not {value}", reason="out_of_range")
+    if module.names_one():
+        raise BadInput(
+            "all_instances takes neither socket_dir nor name nor pid, as each of them names one", reason="bad_option"
+        )
+    return each_of(find_all(), work, seconds)
 
 
 def run(module: PoolModule, work: t.Callable[[PoolModule], Result]) -> None:
-    """Do a module's work; what fails says in which phase, where, why, and what to look at next."""
-    # All that is loaded stays until the end, and the interpreter need not look through it for garbage then.
+    """Do a module's work. A failure names the phase, the path, the reason, and what to look at next."""
+    # What is loaded stays until the end, so the garbage collector need not look at it.
     gc.freeze()
     try:
         result = work(module)
     except PoolError as exc:
-        module.fail_json(**failure(exc, module.params.get("log_dir")))
+        module.fail_json(**presentable(failure(exc, module.params.get("log_dir"))))
+    result = presentable(result)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**{"changed": False, **result})
 
 
-def describe(instance: Instance) -> str:
-    """An instance by name and place."""
-    return f"{instance.name} ({instance.socket_dir})"
-
-
-def failure(exc: PoolError, log_dir: t.Optional[str] = None) -> Result:
-    """A failure as a result. Where nobody answers, it says what else there is on the host, and shows the end of the log.
-
-    :arg log_dir: the log directory, where the process does not tell it.
-    """
-    hint, facts = exc.hint, dict(exc.facts)
-    if exc.reason in _NOBODY and exc.phase in ("connect", "ask") and exc.path:
-        if exc.reason != "unanswered":
-            hint += (" " if hint.endswith("?") else "; ") + neighbours()
-        lines = _end_of_log(os.path.dirname(exc.path), log_dir)
-        if lines:
-            facts.setdefault("log_tail", lines)
-    message = f"{exc.phase}: {exc}" + (f". Hint: {hint}" if hint else "")
-    return {"phase": exc.phase, "path": exc.path, "reason": exc.reason, "hint": hint, **facts, "msg": message}
-
-
-def _end_of_log(folder: str, log_dir: t.Optional[str]) -> t.List[str]:
-    """The last lines of the log of the instance with this socket directory; empty where nothing leads to it."""
-    found = (instance for instance in discover() if instance.root + instance.socket_dir == folder)
-    instance = next(found, None) or find(folder, log_dir=log_dir)
-    instance.log_dir = instance.log_dir or log_dir
-    return instance.last_log_lines()
-
-
 def controlled(
     module: PoolModule, instance: Instance, msg: str, change: t.Dict[str, t.Tuple[str, str]], **values: t.Any
 ) -> Result:
-    """The results that all control modules have in common, around their own values.
+    """The results that all control modules have in common, with their own values.
 
-    :arg change: what was or would be changed: what it is, to what it was before and what it is after.
+    :arg change: what was or would be changed, by name: its value before and after.
     """
     before, after = ("".join(f"{what}: {sides[side]}\n" for what, sides in change.items()) for side in (0, 1))
     result: Result = {"instance": instance.as_dict(), "msg": msg, "changed": before != after, **values}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of users, workers and other pools, before they are sent, looked for, or become part of a path."""
+"""Checks of the names of users, workers and other pools, before they are sent, searched for, or used in a path."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 def parse_address(text: str, option: str = "redirect_to") -> t.Tuple[str, str]:
     """Host and port of C(HOST:PORT), the host being a name, an IPv4 address, or an IPv6 address in brackets.
 
-    :arg option: what to call it in the error.
-    :raises BadInput: it is none.
+    :arg option: the name of the option, for the error.
+    :raises BadInput: it is not an address.
     """
     host, colon, port = text.rpartition(":")
     if not (colon and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and 1 <= int(port) <= 65535 and _is_host(host)):
@@ -47,30 +47,30 @@ def _is_host(host: str) -> bool:
         return False
     if not labels[-1].isdigit():
         return True
-    try:  # what ends in a number can only be an address
+    try:  # a name whose last label is a number is an address
         return bool(ipaddress.IPv4Address(host))
     except ValueError:
         return False
 
 
 def check_user_name(name: str) -> None:
-    """Refuse what no user of the daemon can be called, before it is sent or becomes part of a path.
+    """Raise unless a user of the daemon can have this name.
 
-    :raises BadInput: the name, and what is wrong with it.
+    :raises BadInput: saying what is wrong with it.
     """
     _check("user", name, _NO_PATH, MAX_USER_BYTES, "a user is a payout address or name")
 
 
 def check_worker_name(name: str) -> None:
-    """Refuse what no worker of the daemon can be called.
+    """Raise unless a worker of the daemon can have this name.
 
-    :raises BadInput: the name, and what is wrong with it.
+    :raises BadInput: saying what is wrong with it.
     """
     _check("worker", name, _NO_LINE, _MAX_WORKER_BYTES, "a worker is a user's name, or that with a dot and more")
 
 
 def user_of(worker: str) -> str:
-    """The user that a worker's name belongs to, as the daemon has it: all before the first dot or underscore."""
+    """The user of a worker: the part of its name before the first dot or underscore, as for the daemon."""
     return worker.replace("_", ".").partition(".")[0]
 
 

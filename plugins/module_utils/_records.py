@@ -1,36 +1,49 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Typed records of what a pool says of itself, in base units.
+"""Typed records of a pool's own data, in base units.
 
-Hashrates are H/s, times are epoch seconds, shares are counted in shares of difficulty 1.
+Hashrates are H/s, times are epoch seconds, shares are counted in shares of difficulty 1 (a sum of difficulty).
 A value that a source does not give is None, never 0.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import typing as t
 
 from ._errors import Unparsable
-from ._units import DIFF1_HASHES, parse_hashrate
+from ._record import field, record
+from ._units import DIFF1_HASHES, shown
+
+if t.TYPE_CHECKING:
+    from ._types import Json, Number
 
 WINDOWS = ("1m", "5m", "15m", "1hr", "6hr", "1d", "7d")
 USER_WINDOWS = ("1m", "5m", "1hr", "1d", "7d")
-#: the query API's minutes a window
-_DSPS = {"1m": "1", "5m": "5", "15m": "15", "1hr": "60", "6hr": "360", "1d": "1440", "7d": "10080"}
-#: the guide's names of windows that differ from the daemon's
-_GUIDE = {"1hr": "1h", "6hr": "6h"}
-_GIGA = 1e9
-
-Json = t.Dict[str, t.Any]
-Number = t.Optional[float]
 
 
-@dataclasses.dataclass
+@record
+class UserAgent:
+    """One kind of miner, by the name that it gives itself, and the sums of all miners of this kind."""
+
+    user_agent: str
+    devices: t.Optional[int] = None
+    hashrate5m: Number = None
+    best_share: Number = None
+
+    def as_dict(self) -> Json:
+        """The record under the names of the modules' results."""
+        return dict(self.__dict__)
+
+
+@record
 class PoolStats:
-    """The statistics of one pool."""
+    """The statistics of one pool.
+
+    C(accepted) and C(rejected) are sums of difficulty, C(accepted_count) and C(rejected_count) are numbers of shares.
+    C(effort) is the accepted difficulty in percent of the network's. C(user_workbases) is the number of
+    pieces of work that a solo pool has for its users, each with a coinbase that pays one of them.
+    """
 
     hashrate1m: Number = None
     hashrate5m: Number = None
@@ -45,6 +58,9 @@ class PoolStats:
     disconnected: t.Optional[int] = None
     accepted: Number = None
     rejected: Number = None
+    accepted_count: t.Optional[int] = None
+    rejected_count: t.Optional[int] = None
+    effort: Number = None
     best_share: Number = None
     sps1m: Number = None
     sps5m: Number = None
@@ -52,15 +68,38 @@ class PoolStats:
     sps1h: Number = None
     uptime: t.Optional[int] = None
     network_difficulty: Number = None
+    user_workbases: t.Optional[int] = None
+    user_agents: t.Optional[t.List[UserAgent]] = None
+
+    @property
+    def share_difficulty(self) -> Number:
+        """The mean difficulty of the shares that were accepted lately.
+
+        A hashrate is the difficulty of the accepted shares a second, times 2^32, and SPS is their number a second. The
+        daemon lets both decay in the same way, so over one window their quotient is the mean difficulty of a share,
+        also while miners come and go and after they left. The longest window that has both is the steadiest.
+        """
+        if self.accepted_count and self.accepted:
+            return self.accepted / self.accepted_count
+        windows = (
+            (self.hashrate1hr, self.sps1h), (self.hashrate15m, self.sps15m), (self.hashrate5m, self.sps5m),
+            (self.hashrate1m, self.sps1m),
+        )  # fmt: skip
+        return next((rate / DIFF1_HASHES / shares for rate, shares in windows if rate and shares), None)
 
     def as_dict(self) -> Json:
         """The record under the names of the modules' results."""
-        return dict(self.__dict__)
+        agents = self.user_agents
+        return dict(self.__dict__, user_agents=None if agents is None else [agent.as_dict() for agent in agents])
 
 
-@dataclasses.dataclass
+@record
 class WorkerStats:
-    """One worker name under a user, of one or several clients. C(updated) is when the source last wrote of it."""
+    """One worker name under a user, of one or several clients.
+
+    C(updated) is when the source last wrote about it. C(stale): that was before this run of the daemon or too long ago, so
+    the hashrates are those of a worker that has left. C(started) is when it last connected.
+    """
 
     worker: str
     user: str
@@ -71,18 +110,27 @@ class WorkerStats:
     hashrate7d: Number = None
     shares: Number = None
     best_share: Number = None
+    best_ever: Number = None
     last_share: t.Optional[int] = None
+    started: t.Optional[int] = None
+    user_agent: t.Optional[str] = None
     idle: t.Optional[bool] = None
     updated: t.Optional[int] = None
+    stale: bool = False
 
     def as_dict(self) -> Json:
         """The record under the names of the modules' results."""
-        return {name: value for name, value in self.__dict__.items() if name != "updated"}
+        return dict(self.__dict__)
 
 
-@dataclasses.dataclass
+@record
 class UserStats:
-    """One user and the workers under it. C(updated) is when the source last wrote of it."""
+    """One user and the workers under it.
+
+    C(updated) is when the source last wrote about it. C(stale): that was before this run of the daemon or too long ago, so
+    the hashrates are those of a user who has left. C(worker_count) is the number of workers that the daemon counts.
+    C(source) is the source in which this user was found, or C(log).
+    """
 
     user: str
     hashrate1m: Number = None
@@ -92,19 +140,23 @@ class UserStats:
     hashrate7d: Number = None
     shares: Number = None
     best_share: Number = None
+    best_ever: Number = None
     last_share: t.Optional[int] = None
     authorised: t.Optional[int] = None
     updated: t.Optional[int] = None
-    workers: t.List[WorkerStats] = dataclasses.field(default_factory=list)
+    stale: bool = False
+    worker_count: t.Optional[int] = None
+    source: t.Optional[str] = None
+    workers: t.List[WorkerStats] = field(default_factory=list)
 
     def as_dict(self) -> Json:
         """The record under the names of the modules' results."""
         return dict(self.__dict__, workers=[worker.as_dict() for worker in self.workers])
 
 
-@dataclasses.dataclass
+@record
 class Block:
-    """One block that the pool found, as its log tells of it. C(time) is that of the first line about it."""
+    """One block that the pool found, by its log. C(time) is that of the first line about it."""
 
     time: int
     height: t.Optional[int] = None
@@ -124,7 +176,7 @@ class Block:
         return dict(self.__dict__)
 
 
-@dataclasses.dataclass
+@record
 class Transaction:
     """One transaction of a block template."""
 
@@ -137,7 +189,7 @@ class Transaction:
         return dict(self.__dict__)
 
 
-@dataclasses.dataclass
+@record
 class Workbase:
     """The template that a pool makes its work from. Values are in satoshi, C(difficulty) follows from the target."""
 
@@ -150,62 +202,33 @@ class Workbase:
     version: t.Optional[int] = None
     time: t.Optional[int] = None
     age: Number = None
-    transaction_list: t.List[Transaction] = dataclasses.field(default_factory=list)
+    transaction_list: t.List[Transaction] = field(default_factory=list)
 
     def as_dict(self) -> Json:
         """The record under the names of the modules' results, without the list of transactions."""
         return {name: value for name, value in self.__dict__.items() if name != "transaction_list"}
 
 
-def hashrates_from_text(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
-    """C(hashrate1m) and so on from a status file's texts."""
-    return {f"hashrate{w}": parse_hashrate(fields.get(f"hashrate{w}")) for w in windows}
+@record
+class Query:
+    """Which users or workers a source is asked for. It may give more than that, never less.
 
-
-def hashrates_from_dsps(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
-    """The same from the query API's C(dsps1) and so on: shares of difficulty 1 a second."""
-    return {f"hashrate{w}": parse_hashrate(fields.get(f"dsps{_DSPS[w]}"), DIFF1_HASHES) for w in windows}
-
-
-def hashrates_from_guide(fields: Json, windows: t.Sequence[str] = WINDOWS) -> t.Dict[str, t.Any]:
-    """The same from the guide's replies: numbers in GH/s, or texts with a suffix; C(1h) for C(1hr)."""
-    rates: t.Dict[str, t.Any] = {}
-    for window in windows:
-        value = fields.get(f"hashrate{window}")
-        if value is None:
-            value = fields.get(f"hashrate{_GUIDE.get(window, window)}")
-        rates[f"hashrate{window}"] = parse_hashrate(value, _GIGA)
-    return rates
-
-
-def number(fields: Json, *names: str) -> Number:
-    """The first of these fields that is there, as a number; a text that holds one counts.
-
-    :raises Unparsable: it is something else.
+    :ivar users: names of users; None for all.
+    :ivar workers: names of workers; None for all.
+    :ivar since: epoch seconds of the last share that still counts as active; 0 for all.
+    :ivar include_stale: also those who left; a user who is named is given in any case.
+    :ivar enough: after this many, users without a share are not wanted; None if they always are.
     """
-    for name in names:
-        value = fields.get(name)
-        if value is None:
-            continue
-        try:
-            found: float = float(value) if isinstance(value, str) else value
-            # Python's JSON knows true, NaN and integers that no float can hold.
-            if isinstance(value, bool) or not math.isfinite(found):
-                raise ValueError
-        except (TypeError, ValueError, OverflowError):
-            raise Unparsable(f"{name} is not a number: {str(value)[:60]!r}", reason="bad_number") from None
-        return found
-    return None
 
-
-def integer(fields: Json, *names: str) -> t.Optional[int]:
-    """Like C(number), cut to a whole number."""
-    value = number(fields, *names)
-    return None if value is None else int(value)
+    users: t.Optional[t.Sequence[str]] = None
+    workers: t.Optional[t.Sequence[str]] = None
+    since: float = 0.0
+    include_stale: bool = False
+    enough: t.Optional[int] = None
 
 
 def is_deep(value: t.Any, most: int = 30) -> bool:
-    """Whether there are more than so many containers in one another: enough of them, and whoever prints it fails."""
+    """Whether containers are nested more than C(most) levels deep. Printing a value that is nested too deep fails."""
     level = [value]
     for _depth in range(most):
         containers = (outer for outer in level if isinstance(outer, (dict, list)))
@@ -221,5 +244,5 @@ def mapping(value: t.Any, what: str) -> Json:
     :raises Unparsable: it is something else.
     """
     if not isinstance(value, dict):
-        raise Unparsable(f"{what} is not a JSON object: {str(value)[:60]!r}")
+        raise Unparsable(f"{what} is not a JSON object: {shown(value)}")
     return value

@@ -1,58 +1,84 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far one gets with an instance: the state that every module reports, from what its sockets said. No input or output."""
+"""The state of an instance, from what one look found. Pure functions: this is the only place that makes a state."""
 
 from __future__ import annotations
 
-import time
 import typing as t
 
-from ._instance import Instance
-from ._observation import Observation
+from ._messages import count_of
 
 if t.TYPE_CHECKING:
-    from ._records import Json
+    from ._observation import Observation
+    from ._types import Json
 
-WORKING_MODES = ("pool", "solo", "node")  #: modes that make work from a bitcoind of their own
+BITCOIND_MODES = ("pool", "solo")  #: modes that make work from a bitcoind of their own
+WORKING_MODES = ("pool", "solo", "node")  #: modes that count the work that they have
 COUNTING_MODES = ("pool", "solo", "node", "proxy")  #: modes that write pool.status
-_NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")
-_BORN_SECONDS = 10.0  #: within which a new process may not have opened its sockets
-_LONG_START_SECONDS = 120.0  #: within which a silent stratifier may still be starting, where no file tells
-
-
-def first_sight(instance: Instance) -> Observation:
-    """What is known of an instance before anything is asked."""
-    seen = Observation(time.time(), instance.mode, instance.pid, instance.pid_state)
-    seen.knows_files = instance.log_dir is not None
-    if instance.start_time is not None:
-        seen.process_age = max(seen.now - instance.start_time, 0.0)
-    return seen
+FRONT_MODES = ("proxy", "passthrough", "redirector", "node")  #: modes that work for another pool, their upstream
+NOBODY = ("absent", "refused", "not_a_socket", "cannot_connect")  #: outcomes of a socket on which nothing listens
+GARBAGE = ("garbage", "another_peer", "bad_reply", "oversized_reply", "unparsable")  #: outcomes that no ckpool causes
+_BORN_SECONDS = 10.0  #: within which a new process may not have opened its sockets yet
+_LONG_START_SECONDS = 120.0  #: within which a silent stratifier may still be starting, if there are no files
 
 
 def reached_state(seen: Observation) -> str:
-    """How far one gets with an instance: C(down), C(hung), C(starting), C(unknown) or C(ok).
+    """C(ok), C(degraded), C(starting), C(hung), C(down) or C(unknown).
 
-    C(unknown) is a pool whose sockets we are not permitted to use, or cannot see although it runs. C(degraded) is for
-    a verdict to say.
+    C(ok): all sockets answer as those of a ckpool, the process is known, and it has work. C(degraded): a part of this does not
+    hold. C(starting): it has no work yet. C(hung): it accepts connections and does not answer. C(down): neither a process nor
+    a listening socket is left. C(unknown): it cannot be asked, as its sockets may not be used or seen, or as another process
+    answers on them, or something that no ckpool says.
     """
-    probes = list(seen.probes.values())
+    if any(probe.answered for probe in seen.probes.values()):
+        return _partly_answering(seen)
+    outcomes = {probe.outcome for probe in seen.probes.values()}
+    if outcomes & {"not_permitted", "not_looked_into", *GARBAGE}:
+        return "unknown"
+    if not outcomes <= set(NOBODY):
+        return "hung"
+    if seen.pid_state not in ("alive", "hidden"):
+        return "down"
+    if seen.process_age is not None and seen.process_age < _BORN_SECONDS:
+        return "starting"
+    return "unknown" if outcomes <= {"absent"} else "down"
+
+
+def _partly_answering(seen: Observation) -> str:
     stratifier = seen.probes.get("stratifier")
-    if not any(probe.answered for probe in probes):
-        if any(probe.outcome == "not_permitted" for probe in probes):
-            return "unknown"
-        if not all(probe.outcome in _NOBODY for probe in probes):
-            return "hung"
-        if seen.pid_state != "alive":
-            return "down"
-        if seen.process_age is not None and seen.process_age < _BORN_SECONDS:
-            return "starting"
-        return "unknown" if all(probe.outcome == "absent" for probe in probes) else "down"
-    if stratifier is None or stratifier.answered:
-        return "starting" if _has_no_work(seen) else "ok"
-    if stratifier.outcome == "unanswered":
+    if stratifier is not None and not stratifier.answered:
+        if stratifier.outcome != "unanswered":
+            return "degraded"
         return "starting" if _never_ready(seen) else "hung"
-    return "degraded"
+    if _has_no_work(seen):
+        return "starting"
+    is_whole = all(probe.answered for probe in seen.probes.values()) and not seen.garbage
+    return "ok" if is_whole and seen.pid_state in ("alive", "hidden") else "degraded"
+
+
+def is_down(seen: Observation) -> bool:
+    """Whether neither its process nor a listening socket is left."""
+    gone = ("absent", "refused", "not_a_socket")
+    return seen.pid_state in ("dead", "another", "absent") and all(p.outcome in gone for p in seen.probes.values())
+
+
+def is_ready(seen: Observation) -> bool:
+    """Whether miners can work: stratifier and generator answer, the connector may be slow, and there is work."""
+    if not seen.probes["stratifier"].answered or not seen.probes["generator"].answered:
+        return False
+    if seen.probes["connector"].outcome in (*NOBODY, "unanswered", *GARBAGE):
+        return False  # everything else can answer, and no miner is accepted (seen)
+    # The guide's reply to the same question has no count of workbases.
+    return seen.mode not in WORKING_MODES or (seen.counts is not None and workbases(seen.counts) != 0)
+
+
+def leftovers(seen: Observation) -> t.List[str]:
+    """Files of the socket directory that no process uses."""
+    if seen.pid_state == "alive":
+        return []
+    stale = [name for name, probe in seen.probes.items() if probe.outcome == "refused"]
+    return [*stale, "main.pid"] if seen.has_pid_file and seen.pid_state != "hidden" else stale
 
 
 def _has_no_work(seen: Observation) -> bool:
@@ -60,15 +86,8 @@ def _has_no_work(seen: Observation) -> bool:
 
 
 def workbases(counts: t.Optional[Json], field: str = "count") -> t.Optional[int]:
-    """A count of workbases from the stratifier's object counts; None where there are none."""
+    """A count of workbases from the stratifier's object counts; None if they do not have it."""
     return count_of(counts, "workbases", field)
-
-
-def count_of(counts: t.Optional[Json], kind: str, field: str = "count") -> t.Optional[int]:
-    """A count of one kind of object; None where there are none."""
-    value = (counts or {}).get(kind)
-    found = value.get(field) if isinstance(value, dict) else None
-    return found if isinstance(found, int) else None
 
 
 def _never_ready(seen: Observation) -> bool:
@@ -77,4 +96,5 @@ def _never_ready(seen: Observation) -> bool:
         return False
     if not seen.knows_files:
         return seen.process_age < _LONG_START_SECONDS
-    return seen.stats_as_of is None or seen.now - seen.stats_as_of > seen.process_age + 1
+    written = seen.stats_as_of if seen.stats_written is None else seen.stats_written
+    return written is None or seen.now - written > seen.process_age + 1

@@ -1,236 +1,208 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers from the status files that public builds write to their log directory.
-
-Three layouts: 2017 keeps workers in files beside the users, 2025 and 2026 keep them inside. The files are rewritten in
-place, so one may be caught half written: it is read once more, and what is whole of it is kept.
-"""
+"""The files that every build writes to its log directory: C(pool/pool.status), the files of users, and the log."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 import typing as t
 
-from .._errors import PoolError, Unparsable, Unreadable
-from .._instance import read_file
-from .._names import user_of
-from .._records import (
-    USER_WINDOWS,
-    Json,
-    PoolStats,
-    UserStats,
-    WorkerStats,
-    hashrates_from_text,
-    integer,
-    mapping,
-    number,
-)
+from .._errors import BadInput, PoolError, Unreadable
+from .._names import check_user_name, user_of
+from .._state import COUNTING_MODES
+from .source import Source, Statistics
 
-_STATUS_LINES = 3
-_MOST_LINES = 10  #: of pool.status that are looked at
-_REWRITE_SECONDS = 0.05
-_PATIENCE = 20  #: how many broken files are read a second time
-_PERMANENT = ("absent", "not_permitted", "not_a_file", "too_large")
-_Result = t.TypeVar("_Result")
+if t.TYPE_CHECKING:
+    from .._records import Query, UserStats, WorkerStats
+    from .log.blocks import Found
+    from .log.file import Log
+    from .user_files import UserFiles
 
 
-class FileSource:
-    """The status files of one instance.
+class FileSource(Source):
+    """The status files and the log of one instance, read with the rights of its user."""
 
-    :arg log_dir: the log directory, as seen from here.
-    """
+    name = "files"
+    gives = frozenset(("stats", "users", "workers", "blocks"))
+    skips_inactive = True
 
-    def __init__(self, log_dir: str) -> None:
-        self._log_dir = log_dir
-        #: file name to why it, or a line of it, could not be used
-        self.problems: t.Dict[str, str] = {}
-        self._patience = _PATIENCE
+    def stats(self) -> Statistics:
+        """The pool's statistics, when they were written (epoch seconds), and the objects as they stand in the file.
 
-    def stats(self) -> t.Tuple[PoolStats, t.Optional[int], t.List[Json]]:
-        """The pool's statistics, when they were written (epoch seconds), and the objects as they stand there.
+        Where the file has no difficulty of the network, the log has.
 
         :raises Unreadable: there is no status file, or it may not be read.
         :raises Unparsable: nothing in it can be used.
         """
-        path = os.path.join(self._log_dir, "pool", "pool.status")
-        try:
-            rows = self._status_rows(path)
-        except Unreadable as exc:
-            exc.hint = exc.hint or "is this its log directory? the first is written a minute after the start"
-            raise
-        if len(rows) < _STATUS_LINES:
-            time.sleep(_REWRITE_SECONDS)
-            rows = self._status_rows(path)
-        if not rows:
-            raise Unparsable(f"no status in {self.problems['pool.status']}", path, "does the disk have room?")
-        fields: Json = {}
-        for row in rows:
-            fields.update(row)
-        return status_stats(fields), integer(fields, "lastupdate"), rows
+        found, as_of, rows = self._status()
+        if found.network_difficulty is None:
+            found.network_difficulty = self._difficulty_from_log()
+        return found, as_of, rows
 
-    def _status_rows(self, path: str) -> t.List[Json]:
-        """The lines of pool.status that are whole; the others are named in C(problems)."""
-        rows, broken = [], []
-        for count, line in enumerate(read_file(path).splitlines()[:_MOST_LINES], 1):
-            try:
-                rows.append(_parse(line, path))
-            except Unparsable as exc:
-                broken.append(f"line {count}: {exc}")
-        if len(rows) < _STATUS_LINES:
-            if not broken:
-                broken.append(f"{len(rows)} lines instead of {_STATUS_LINES}: caught half written")
-            self.problems["pool.status"] = f"{path}: {'; '.join(broken[:_STATUS_LINES])}"
-        else:
-            self.problems.pop("pool.status", None)
-        return rows
-
-    def users(self, names: t.Optional[t.Sequence[str]], active_since: float = 0.0) -> t.Iterator[UserStats]:
-        """Users with their workers.
-
-        A user's file is rewritten each minute while the user is active, so a file that was last written before
-        C(active_since) is not opened: old pools keep a file for everybody who ever came.
-
-        :arg names: these only, checked names; None for all.
-        :arg active_since: epoch seconds of the last share that still counts as active.
-        :raises Unreadable: the folder cannot be listed.
-        """
-        folder = os.path.join(self._log_dir, "users")
-        workers_of: t.Optional[t.Dict[str, t.List[WorkerStats]]] = None
-        for name in self._listed(folder, active_since) if names is None else names:
-            row = self._row(os.path.join(folder, name))
-            if row is None:
-                continue
-            try:
-                user = file_user(name, row)
-                if "worker" in row:
-                    user.workers = [_worker(name, worker) for worker in row["worker"] or ()]
-                else:
-                    if workers_of is None:
-                        workers_of = self._workers_beside(names, active_since)
-                    user.workers = workers_of.get(name, [])
-            except (PoolError, TypeError) as exc:
-                self.problems[name] = str(exc)
-                continue
+    def users(self, query: Query) -> t.Iterator[UserStats]:
+        """The users by their files, with their workers; then those who have no file yet, by the log."""
+        files, known = self._user_files(), t.cast(t.Set[str], set())
+        self.problems.pop("users", None)
+        count = 0
+        for user in files.users(query.users, query.since, query.include_stale):
+            count += 1
+            known.add(user.user)
+            user.source = self.name
             yield user
+        self.left_out = files.left_out
+        counted = self._date()
+        if query.enough is None or count < query.enough:
+            yield from self._connected(known, query.users, counted)
 
-    def workers(self, users: t.Optional[t.Sequence[str]], active_since: float = 0.0) -> t.Iterator[WorkerStats]:
-        """Workers of these users, or of all.
+    def workers(self, query: Query) -> t.Iterator[WorkerStats]:
+        """The workers by the files of their users; then those of users who have no file yet, by the log."""
+        owners = query.users
+        if owners is None and query.workers is not None:
+            owners = _owners(query.workers)
+        files, known = self._user_files(), t.cast(t.Set[str], set())
+        for worker in files.workers(owners, query.since, query.include_stale):
+            known.add(worker.user)
+            yield worker
+        self.left_out = files.left_out
+        if query.enough is None:
+            for user in self._connected(known, owners, None):
+                yield from user.workers
+        self._date()
 
-        :arg users: checked names.
-        :arg active_since: as for users.
+    def blocks(self, since: float, limit: int, log_limit: t.Optional[int] = None) -> Found:
+        """The blocks that the log and the rotated ones tell of: nothing else does.
+
+        :raises PoolError: the log cannot be read.
         """
-        for user in self.users(users, active_since):
-            yield from user.workers
+        from .log.blocks import find_blocks
+        from .log.file import LOG_LIMIT
 
-    def _listed(self, folder: str, written_since: float) -> t.Iterator[str]:
-        """The names in a folder, of files written since then."""
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    try:
-                        if not written_since or entry.stat().st_mtime >= written_since:
-                            yield entry.name
-                    except OSError as exc:  # gone in between
-                        self.problems[entry.name] = str(exc)
-        except OSError as exc:
-            raise Unreadable(f"cannot list {folder}: {exc.strerror}", folder, "is this the log directory?") from None
-
-    def _workers_beside(
-        self, names: t.Optional[t.Sequence[str]], active_since: float
-    ) -> t.Dict[str, t.List[WorkerStats]]:
-        """Workers by user, where the layout of 2017 has them in files of their own."""
-        folder = os.path.join(self._log_dir, "workers")
-        found: t.Dict[str, t.List[WorkerStats]] = {}
-        if not os.path.isdir(folder):
-            return found
-        wanted = None if names is None else set(names)
-        for worker in self._listed(folder, active_since):
-            user = user_of(worker)
-            if wanted is not None and user not in wanted:
-                continue
-            row = self._row(os.path.join(folder, worker))
-            try:
-                if row is not None:
-                    found.setdefault(user, []).append(_worker(user, dict(row, workername=worker)))
-            except PoolError as exc:
-                self.problems[worker] = str(exc)
-        for workers in found.values():
-            workers.sort(key=lambda worker: worker.worker)  # a folder has no order of its own
+        found = find_blocks(self._log(), since, limit, LOG_LIMIT if log_limit is None else log_limit)
+        self.problems.update(found.problems)
         return found
 
-    def _row(self, path: str) -> t.Optional[Json]:
-        """One user's or worker's file; None where it is absent or broken, the latter named in C(problems)."""
+    def connections_of(self, user: str) -> t.Optional[t.Tuple[float, int]]:
+        """How many connections a user had when its file was last written, and when that was.
+
+        None if that was not in this run of the daemon, or if the file is being written just now.
+        """
+        from . import status_file
+
+        path = self.instance.log_path("users", user) or ""
+        files, started = self.instance.files, self.instance.start_time
         try:
-            return self._twice(lambda: _parse(read_file(path), path))
-        except PoolError as exc:
-            if exc.reason != "absent":
-                self.problems[os.path.basename(path)] = str(exc)
+            written = files.stat(path).st_mtime
+            fields = status_file.parse(files.read(path), path)
+        except (OSError, PoolError):
+            return None
+        count = fields.get("workers")
+        return (written, count) if isinstance(count, int) and written > (started or written) else None
+
+    def has_never_seen(self, user: str) -> bool:
+        """Whether the files of users can be seen, and this user has none. One is written within a minute or so."""
+        files, path = self.instance.files, self.instance.log_path("users", user)
+        try:
+            files.stat(self.instance.log_path("users") or "")
+            files.stat(path or "")
+        except Unreadable as exc:
+            return exc.reason == "absent" and exc.path == path
+        return False
+
+    def last_written(self) -> t.Optional[float]:
+        """When C(pool.status) was last written, epoch seconds; None if it cannot be seen."""
+        path = self.instance.log_path("pool", "pool.status")
+        try:
+            return self.instance.files.stat(path).st_mtime if path else None
+        except PoolError:
             return None
 
-    def _twice(self, read: t.Callable[[], _Result]) -> _Result:
-        """Read, and once more a moment later if what was read was broken: it may just be being rewritten."""
+    def _status(self) -> Statistics:
+        """The statistics of C(pool.status) alone. In a mode that writes none, they are of an earlier life of the folder."""
+        from . import status_file
+
+        if self.instance.mode not in COUNTING_MODES:
+            raise Unreadable(f"{self.instance.mode} mode writes no statistics", self._path(), reason="absent")
+        return status_file.read(self._path("pool", "pool.status"), self.instance.files, self.problems)
+
+    def _date(self) -> t.Optional[int]:
+        """Note when the status files were written; how many users the daemon counted then, if that was in this run."""
+        self.problems.pop("as_of", None)
         try:
-            return read()
+            stats, self.as_of, _rows = self._status()
         except PoolError as exc:
-            # A full disk leaves thousands of empty files: do not wait for each of them.
-            if exc.reason in _PERMANENT or self._patience <= 0:
-                raise
-        self._patience -= 1
-        time.sleep(_REWRITE_SECONDS)
-        return read()
+            self.as_of, self.problems["as_of"] = None, str(exc)
+            return None
+        return stats.users if (self.as_of or 0) >= (self.instance.start_time or 0.0) else None
+
+    def _connected(
+        self, known: t.Set[str], names: t.Optional[t.Sequence[str]], counted: t.Optional[int]
+    ) -> t.List[UserStats]:
+        """Users who are connected and have no file yet.
+
+        :arg known: those who have one.
+        :arg names: these only; None for all.
+        :arg counted: how many there are, by the daemon's own count.
+        """
+        known = known.union(self.problems)
+        wanted = None if names is None else [name for name in names if name not in known]
+        if self.instance.pid_state != "alive" or wanted == []:
+            return []
+        from .log.connected_users import connected_users
+
+        found, problem = connected_users(self._log(), self.instance.start_time, known, wanted)
+        missing = (counted or 0) - len(known) - len(found)
+        if names is None and missing > 0:
+            self.problems["users"] = (
+                f"{missing} connected users are in no file of this run, nor in the log: {problem or 'is its level below 5?'}"
+            )
+        return found
+
+    def _difficulty_from_log(self) -> t.Optional[float]:
+        from .log.events import events
+
+        try:
+            return events(self._log(), time.time(), 0.0, wants_work=False).network_difficulty
+        except PoolError:
+            return None
+
+    def _user_files(self) -> UserFiles:
+        from .user_files import UserFiles
+
+        folder, instance = self._path(), self.instance
+        started = instance.start_time if instance.pid_state == "alive" else None
+        return UserFiles(folder, instance.files, started, self.problems)
+
+    def _path(self, *parts: str) -> str:
+        """A path in the log directory.
+
+        :raises PoolError: it is not known where that is.
+        """
+        path = self.instance.log_path(*parts)
+        if path is None:
+            raise self.instance.no_log()
+        return path
+
+    def _log(self) -> Log:
+        """The log.
+
+        :raises PoolError: it is not known where that is.
+        """
+        from .log.file import log_of
+
+        log = log_of(self.instance)
+        if log is None:
+            raise self.instance.no_log()
+        return log
 
 
-def status_stats(fields: Json) -> PoolStats:
-    """Statistics from the merged lines of pool.status."""
-    return PoolStats(
-        users=integer(fields, "Users"),
-        workers=integer(fields, "Workers"),
-        idle=integer(fields, "Idle"),
-        disconnected=integer(fields, "Disconnected"),
-        accepted=number(fields, "accepted"),
-        rejected=number(fields, "rejected"),
-        best_share=number(fields, "bestshare"),
-        sps1m=number(fields, "SPS1m"),
-        sps5m=number(fields, "SPS5m"),
-        sps15m=number(fields, "SPS15m"),
-        sps1h=number(fields, "SPS1h"),
-        uptime=integer(fields, "runtime"),
-        network_difficulty=number(fields, "netdiff"),
-        **hashrates_from_text(fields),
-    )
-
-
-def file_user(name: str, row: Json) -> UserStats:
-    """A user from its file, without its workers."""
-    return UserStats(
-        name,
-        shares=number(row, "shares"),
-        best_share=number(row, "bestshare"),
-        last_share=integer(row, "lastshare"),
-        authorised=integer(row, "authorised"),
-        updated=integer(row, "lastupdate"),
-        **hashrates_from_text(row, USER_WINDOWS),
-    )
-
-
-def _worker(user: str, value: t.Any) -> WorkerStats:
-    row = mapping(value, f"a worker of {user}")
-    return WorkerStats(
-        str(row.get("workername", "")),
-        user,
-        shares=number(row, "shares"),
-        best_share=number(row, "bestshare"),
-        last_share=integer(row, "lastshare"),
-        updated=integer(row, "lastupdate"),
-        **hashrates_from_text(row, USER_WINDOWS),
-    )
-
-
-def _parse(data: bytes, path: str) -> Json:
-    try:
-        return mapping(json.loads(data), path)
-    except (ValueError, RecursionError) as exc:
-        raise Unparsable(f"{path} is not whole JSON: {exc}", path, reason="half_written") from None
+def _owners(workers: t.Sequence[str]) -> t.List[str]:
+    """The users that these workers belong to by their names, if a user can have that name."""
+    owners = []
+    for user in dict.fromkeys(map(user_of, workers)):
+        try:
+            check_user_name(user)
+        except BadInput:
+            continue
+        owners.append(user)
+    return owners
