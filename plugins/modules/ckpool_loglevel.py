@@ -11,71 +11,76 @@ short_description: Set the log level of a running ckpool
 version_added: 0.2.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Sets how much a running daemon writes to its log, for good or for a time, without a restart.
-  - The daemon cannot be asked for its level. So the level is always sent, and RV(ignore:changed) and RV(previous) rest on
-    what is known, which is the level that this module last set on this very process, else the one of its command line,
-    else the daemon's default, 5. RV(previous_known) says if it is knowledge.
-  - What was set is remembered beside the pid and the start of the process, so of a restarted daemon nothing is. Every user
-    has a memory of his own, root in C(/run/ckpool.fleet), others in C(/tmp/ckpool.fleet-UID).
+  - Sets the log level of a running daemon without a restart, permanently or for a limited time.
+  - Without options, the module uses the only pool of the host. If there are several, choose one by O(socket_dir), or set
+    O(all_instances=true).
+  - A daemon cannot be asked for its level. It is therefore always sent. RV(ignore:changed) and RV(previous) are based on what is known, that
+    is, the level that this module last set on this very process, or else that of its command line, or else the daemon's default of 5.
+    RV(previous_known) says whether it was the first.
+  - The level is stored together with the process ID and its start time, so nothing is assumed to be known about a restarted daemon. Each user
+    has a directory for this, C(/run/ckpool.fleet) for root, and C(/tmp/ckpool.fleet-UID) for others.
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.pool.pid
+  - ckpool.fleet.pool.all_instances
   - ckpool.fleet.attributes
   - ckpool.fleet.attributes.control_module
   - ckpool.fleet.attributes.actiongroup_ckpool
 options:
   level:
     description:
-      - The level, by number from V(0) to V(7) or by name, V(emerg), V(alert), V(crit), V(err), V(warning), V(notice),
-        V(info) or V(debug). V(error) and V(warn) are understood too.
-      - Under V(notice) the daemon hides the lines by which M(ckpool.fleet.ckpool_dropuser) finds clients on public builds.
-        V(err) hides warnings, whatever the operator's guide says.
+      - The log level. A number from V(0) to V(7), or one of V(emerg), V(alert), V(crit), V(err), V(warning), V(notice), V(info) and V(debug).
+        V(error) and V(warn) are accepted too.
+      - Below V(notice), public builds do not log the lines by which M(ckpool.fleet.ckpool_dropuser) finds clients. V(err) hides
+        warnings, contrary to the operator's guide.
     type: str
   restore_after:
     description:
-      - Have the level from before return after this time, in seconds or as V(90s), V(10m), V(2h), from 1 second to 30 days. A
-        transient timer of systemd sees to it on the host, so it happens even if the controller has gone away. It does
-        nothing if the daemon has been restarted meanwhile.
-      - Where systemd does not run, or does not let us, the level is set nevertheless, RV(returns.timer) is null and
-        RV(problems) says why. Use O(restore=true) then, as the role C(ckpool.fleet.loglevel) does.
-      - If a level was to return already, that one will, and not the one between.
+      - Time after which the earlier level is restored. Seconds, or a number with a unit, V(s), V(m), V(h), V(d) or V(w), such as V(90s) or
+        V(10m), from 1 second to 30 days. Permanent if omitted.
+      - The host itself restores it, by a transient systemd timer, or by a process that waits if systemd does not run or refuses. It
+        happens even if the controller is gone. It has no effect if the daemon has been restarted in the meantime.
+      - If the host can do neither, the level is set all the same, RV(returns.timer) is null, and RV(problems) says why. In this case, use
+        O(restore=true), as the role C(ckpool.fleet.loglevel) does.
+      - If a level is already due to be restored, it remains the one to restore, instead of the level in between.
     type: str
   restore:
     description:
-      - Have the level return now that was to return by O(restore_after). Where none was, nothing is changed.
+      - Restore now the level that O(restore_after) would restore later. Nothing is changed if there is none.
     type: bool
     default: false
   all_instances:
     description:
-      - Set it on every running instance of the host. RV(instances) has a result for each.
-    type: bool
-    default: false
+      - Set the level on every running instance of the host. RV(instances) has a result for each.
+      - Mutually exclusive with O(socket_dir), O(name) and O(pid).
+    version_added: 0.2.0
 notes:
-  - It is one value for the whole daemon. It is sent to the listener, or to the stratifier of a daemon that speaks the
-    guide's dialect. The stratifier of public builds takes any number without a check.
+  - The level applies to the whole daemon. It is sent to the listener, or to the stratifier of a build that supports the operator's
+    guide. The stratifier of public builds accepts any number.
 seealso:
   - module: ckpool.fleet.ckpool_dropuser
 """
 
 EXAMPLES = r"""
-- name: Have the pool of this host write everything
+- name: Log everything
   ckpool.fleet.ckpool_loglevel:
     level: debug
 
-- name: Have it write everything for ten minutes, whatever becomes of us
+- name: Log everything for ten minutes, even if the controller goes away
   ckpool.fleet.ckpool_loglevel:
     level: debug
     restore_after: 10m
   register: log
 
-- name: Show what was there before
+- name: Show the earlier level
   ansible.builtin.debug:
-    msg: "It was {{ log.previous }}{{ '' if log.previous_known else ', as far as one can know' }}"
+    msg: "It was {{ log.previous }}{{ '' if log.previous_known else ', as far as is known' }}"
 
-- name: Have enough, and return to what was before
+- name: Restore the earlier level now
   ckpool.fleet.ckpool_loglevel:
     restore: true
 
-- name: Go back to the daemon's default on every pool of the host
+- name: Set the daemon's default on every pool of the host
   ckpool.fleet.ckpool_loglevel:
     level: 5
     all_instances: true
@@ -83,65 +88,66 @@ EXAMPLES = r"""
 
 RETURN = r"""
 level:
-  description: The level that is now in force, or would be in check mode. From 0 (emerg) to 7 (debug).
+  description: The level now in force, or predicted in check mode. From 0 (emerg) to 7 (debug).
   returned: success, unless O(all_instances=true)
   type: int
   sample: 7
 level_name:
-  description: Its name.
+  description: Name of the level.
   returned: success, unless O(all_instances=true)
   type: str
   sample: debug
 previous:
-  description: The level before, from the memory of this process, its command line, or the daemon's default.
+  description: The level before, as last set on this process, from its command line, or the daemon's default.
   returned: success, unless O(all_instances=true)
   type: int
   sample: 5
 previous_known:
-  description: Whether RV(previous) is what was last set on this very process, and no assumption.
+  description: Whether RV(previous) was set on this very process before, rather than assumed.
   returned: success, unless O(all_instances=true)
   type: bool
   sample: false
 returns:
-  description: The level that will return, with O(restore_after). Null if none will.
+  description: The level that will be restored, with O(restore_after). Null if none will.
   returned: success, unless O(all_instances=true)
   type: dict
   contains:
     to:
-      description: The level that returns.
+      description: The level to restore.
       type: int
       sample: 5
     at:
-      description: When, in epoch seconds.
+      description: Time at which it will be restored, in epoch seconds.
       type: int
       sample: 1795386064
     timer:
-      description: The systemd timer that sees to it. Null if there is none, as in check mode.
+      description: What restores it, a systemd unit or C(pid N), a process that waits. Null in check mode, and if nothing does.
       type: str
       sample: ckpool-fleet-loglevel-4242-1843211
 reply:
-  description: What the daemon replied. Null if nothing was sent.
+  description: Reply of the daemon. Null if nothing was sent.
   returned: success, unless O(all_instances=true)
   type: str
   sample: success
 instances:
   description:
-    - The results of each instance, with the same keys, and C(failed) and C(msg) of those that failed.
+    - The result for each instance, with the same keys as for one. If an instance failed, its result has C(failed), and C(phase), C(path),
+      C(reason), C(hint) and C(msg) of the failure. The task fails as well then, with the results of the other instances.
   returned: O(all_instances=true)
   type: list
   elements: dict
   sample: []
 instance:
-  description: The pool that was told.
+  description: The instance, as it was last seen. Null if there is none.
   returned: success, unless O(all_instances=true)
   type: dict
   contains:
     name:
-      description: The daemon's name, from its command line.
+      description: The daemon's name, from its command line, or from its directory if it has ended.
       type: str
       sample: ckpool
     mode:
-      description: V(pool), V(solo), V(proxy), V(passthrough), V(redirector) or V(node), from its command line.
+      description: The daemon's mode, from its command line. One of V(pool), V(solo), V(proxy), V(passthrough), V(redirector) and V(node).
       type: str
       sample: pool
     socket_dir:
@@ -149,121 +155,121 @@ instance:
       type: str
       sample: /tmp/ckpool
     log_dir:
-      description: Its log directory, from its configuration. Null if not known.
+      description: Its log directory, as the daemon sees it, from its open files or its configuration. Null if unknown.
       type: str
       sample: /var/log/ckpool
     pid:
-      description: Its process id, from C(main.pid). Null if there is none.
+      description: Its process ID, as seen from the host. Null if there is none.
       type: int
       sample: 4242
-    state:
-      description: Null, as it was not asked how it is.
+    started:
+      description: Time at which its process was started, in epoch seconds. Null if it does not run.
+      type: int
+      sample: 1795385226
+    root:
+      description: Where the host sees its file system. V(/), or C(/proc/PID/root) for a container or a unit with C(PrivateTmp).
       type: str
-      sample: null
+      sample: /
+    user:
+      description: Owner of its process, or of its directory if it has ended. Null if unknown.
+      type: str
+      sample: ckpool
+    state:
+      description:
+        - V(ok) if it answers and has work. V(degraded) if a part of it does not answer. V(starting) if it has no work yet. V(hung) if it
+          accepts connections and does not answer. V(down) if nothing listens. V(unknown) if it cannot be asked, because its sockets
+          are not accessible, or because another process or nonsense answers on them. Null if it was not asked.
+      type: str
+      sample: ok
 problems:
-  description:
-    - What could not be done besides, by area, and why. C(memory) if the level could not be remembered, C(timer) if nothing on
-      the host sees to its return.
+  description: What else could not be done, by area, with the reason. C(memory) if the level could not be stored. C(timer) if nothing on
+    the host will restore it.
   returned: success, unless O(all_instances=true)
   type: dict
   sample: {}
 msg:
-  description: What was done, in one sentence.
+  description: The result in one sentence.
   returned: always
   type: str
-  sample: "ckpool (/tmp/ckpool): log level 7 (debug), before 5 (notice) as far as one can know"
+  sample: "ckpool (/tmp/ckpool): log level 7 (debug), before 5 (notice) as far as is known"
 phase:
-  description: What failed, V(options), V(find), V(connect), V(ask), V(read) or V(parse).
+  description: The phase that failed. One of V(options), V(find), V(connect), V(ask), V(read) and V(parse).
   returned: failure
   type: str
   sample: connect
 path:
-  description: The socket, file or folder that it failed on.
+  description: The socket, file or directory that the failure is about. Null if it is about none.
   returned: failure
   type: str
   sample: /tmp/ckpool/listener
 reason:
-  description: Why, as a short stable code.
+  description: The reason for the failure, as a short, stable code.
   returned: failure
   type: str
-  sample: refused
+  sample: not_permitted
 hint:
-  description: What to look at or try next.
+  description: What to check or try next. Empty if nothing is known to help.
   returned: failure
   type: str
   sample: "use become: true"
 """
 
+import functools
 import typing as t
 
+from ansible_collections.ckpool.fleet.plugins.module_utils import _compile_once  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
-from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
-from ansible_collections.ckpool.fleet.plugins.module_utils._level import LEVELS, Change, change, parse_level, restore
+from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput
 from ansible_collections.ckpool.fleet.plugins.module_utils._module import (
     PoolModule,
     Result,
-    check_range,
     controlled,
-    describe,
-    failure,
+    for_each,
     run,
 )
+from ansible_collections.ckpool.fleet.plugins.module_utils._options import check_range
+from ansible_collections.ckpool.fleet.plugins.module_utils._orders.log_level import (
+    LEVELS,
+    LevelChange,
+    parse_level,
+)
+from ansible_collections.ckpool.fleet.plugins.module_utils._results import describe, together
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import parse_duration
 
 _MONTH = 30 * 86400
-_Work = t.Callable[[Control], Change]
+_Work = t.Callable[[Control], LevelChange]
 
 
 def work(module: PoolModule) -> Result:
-    """Set the level of one pool or of all, and say what it was."""
+    """Set the level of one pool or of all."""
     act = chosen(module)
     if not module.params["all_instances"]:
-        return one(module, Control.find(module.params["socket_dir"], module.params["name"], **module.common()), act)
-    if module.params["socket_dir"] or module.params["name"]:
-        raise BadInput("all_instances takes neither socket_dir nor name", reason="bad_input")
-    results = [tried(module, control, act) for control in Control.find_all(**module.common())]
-    result: Result = {
-        "instances": results,
-        "changed": any(found["changed"] for found in results),
-        "failed": any(found.get("failed") for found in results),
-        "msg": "; ".join(found["msg"] for found in results) or "no ckpool runs here",
-    }
-    if module._diff:
-        result["diff"] = [found.pop("diff") for found in results if "diff" in found]
-    return result
+        return one(module, Control.find(**module.instance_options()), act)
+    everyone = functools.partial(Control.find_all, **module.search_options())
+    return together(for_each(module, everyone, lambda control: one(module, control, act)))
 
 
 def chosen(module: PoolModule) -> _Work:
-    """What the options ask for, to be done to one pool."""
+    """The change that the options ask for, as a function of a pool."""
     check = module.check_mode
     if module.params["restore"]:
         if module.params["level"] is not None or module.params["restore_after"] is not None:
             raise BadInput("restore takes neither level nor restore_after", reason="bad_input")
-        return lambda control: restore(control, check)
+        return lambda control: control.restore_log_level(check)
     level, after = parse_level(module.params["level"]), module.params["restore_after"]
     seconds = None if after is None else parse_duration(after)
     check_range("restore_after", seconds, 1, _MONTH)
-    return lambda control: change(control, level, seconds, check)
-
-
-def tried(module: PoolModule, control: Control, act: _Work) -> Result:
-    """The result of one of several pools, or its failure."""
-    try:
-        return one(module, control, act)
-    except PoolError as exc:
-        return {"instance": control.instance.as_dict(), "changed": False, "failed": True, **failure(exc)}
+    return lambda control: control.set_log_level(level, seconds, check)
 
 
 def one(module: PoolModule, control: Control, act: _Work) -> Result:
     """The result of one pool."""
     found = act(control)
-    sure = "" if found.known else " as far as one can know"
+    sure = "" if found.known else " as far as is known"
     back = ""
     if found.returns:
-        when = (
-            f"in {module.params['restore_after']}" if found.returns.timer or module.check_mode else "when it is told to"
-        )
-        back = f"; {named(found.returns.to)} returns {when}"
+        when = f"in {module.params['restore_after']}" if found.returns.timer or module.check_mode else "on request"
+        back = f"; {named(found.returns.to)} is restored {when}"
     return controlled(
         module,
         control.instance,
@@ -280,7 +286,7 @@ def one(module: PoolModule, control: Control, act: _Work) -> Result:
 
 
 def named(level: int) -> str:
-    """A level for a person."""
+    """A level as number and name."""
     return f"{level} ({LEVELS[level]})"
 
 

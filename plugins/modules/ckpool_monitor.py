@@ -7,19 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ckpool_monitor
-short_description: Watch the pools of a host
+short_description: Watch the pools of a fleet, or of a host
 version_added: 0.3.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Shows every ckpool of the host again and again, with its strongest users and its last blocks, which is what C(watch)
-    does with a command. It ends by itself after O(count) rounds, or with Ctrl-C at once.
-  - On a terminal, a round takes the place of the one before, if no other host is watched by the same play. Else each
-    round prints a block that is headed by the host's name. Under a callback that prints JSON nothing is shown.
-  - A pool that is down or hung, and a host that cannot be reached, are shown as that, and asked again in the next
-    round. The task fails only if an option is wrong.
-  - Users are those with a share in the last hour, by their hashrate over 1 minute.
+  - Shows every ckpool repeatedly, as C(watch) does with a command. It ends after O(count) rounds, or immediately with the key C(q) or
+    with Ctrl-C.
+  - On a terminal, all hosts of the play share one screen that fits the terminal, also after its size has changed. It has totals, and a
+    line for each pool. The line has its state, host, name and hashrate, and what is wrong with it, as the report of
+    M(ckpool.fleet.ckpool_health_report) does. The worst pools come first. If there is not enough room, the last line has the number
+    of pools that are left out.
+  - If the play watches one host alone, the screen shows each of its pools in detail, with its strongest users and its last blocks. Only
+    users with a share in the last hour are shown, sorted by their hashrate over 1 minute.
+  - The screen is not used if O(redraw=false), if the output is not a terminal, if the run is in the background, if the environment
+    variable C(TERM) is C(dumb) or not set, with C(-vvv) and higher, or if the terminal belongs to another user. Then each host prints a
+    block of lines for each round, with the details of each of its pools. C(NO_COLOR) and C(ANSIBLE_NOCOLOR) turn colors off. Nothing is
+    shown under a callback that prints JSON.
+  - A pool that is down or hung, or a host that cannot be reached, is shown as such, and asked again in the next round. A host that does
+    not answer at all is shown as that after a while. The task only fails if an option is invalid.
+  - A daemon in mode C(passthrough) or C(redirector) has no statistics of its own. If it is healthy, its clients are shown, and on the
+    screen of a fleet also whether its upstream is connected.
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.pool.pid
   - ckpool.fleet.attributes
   - ckpool.fleet.attributes.actiongroup_ckpool
   - ckpool.fleet.attributes.info_module
@@ -28,51 +38,51 @@ attributes:
   check_mode:
     support: full
     details:
-      - The same as without.
+      - Check mode makes no difference.
 options:
   socket_dir:
     description:
-      - The daemon's socket directory. Without it, and without O(name), every pool of the host is watched.
-    type: str
+      - The daemon's socket directory. If none of O(socket_dir), O(name) and O(pid) is set, every pool of the host is watched.
   log_dir:
     description:
-      - The daemon's log directory, where that cannot be taken from its process.
-    type: str
+      - The daemon's log directory, if it cannot be determined from the process.
   interval:
     description:
-      - Seconds from the beginning of one round to that of the next, from V(2) to V(3600).
-      - A round that takes longer is followed by the next after a second.
+      - Seconds from the start of one round to the start of the next, from V(2) to V(3600). A round that takes longer is followed by the
+        next after one second.
     type: float
     default: 5.0
   count:
     description:
-      - Rounds, from V(1) to V(17280), which is a day at the default interval. There is no number for endless ones.
+      - Number of rounds, from V(1) to V(17280), which is one day with the default O(interval). It cannot be unlimited.
     type: int
     default: 12
   users:
     description:
-      - Users shown of each pool, from V(0) to V(100).
+      - Number of users to show of each pool, from V(0) to V(100). The screen of a fleet shows none.
     type: int
     default: 5
   blocks:
     description:
-      - Blocks shown of each pool, the newest, from V(0) to V(100).
+      - Number of blocks to show of each pool, the newest ones, from V(0) to V(100). The screen of a fleet shows none.
     type: int
     default: 3
   redraw:
     description:
-      - Whether a round may take the place of the one before.
+      - Whether a terminal may show a screen that each round replaces. Otherwise, rounds follow each other.
     type: bool
     default: true
 notes:
-  - Each host is watched by a worker of its own, so that Ansible must be given as many C(--forks) as there are hosts to
-    see all of them at once. The strategy P(ansible.builtin.free#strategy) keeps them from waiting for each other.
+  - Ansible watches as many hosts at a time as there are C(--forks). The screen names the hosts that are not watched yet. The strategy
+    P(ansible.builtin.free#strategy) keeps hosts from waiting for each other.
+  - The key C(q) ends the tasks of all hosts successfully, also during a call of a host that hangs. Ctrl-C ends the run of Ansible, with
+    exit status 99. Both leave the terminal as it was. C(Ctrl-Z) and C(Ctrl-S) have no effect on the screen.
 seealso:
   - module: ckpool.fleet.ckpool_info
 """
 
 EXAMPLES = r"""
-- name: Watch the pools of this host for a minute
+- name: Watch the pools on this host for a minute
   ckpool.fleet.ckpool_monitor:
 
 - name: Watch one pool and its ten strongest users for five rounds
@@ -86,20 +96,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rounds:
-  description: The rounds.
+  description: Number of rounds that were completed. Less than O(count) if it was ended with C(q).
   returned: success
   type: int
   sample: 12
 pools:
   description:
-    - What M(ckpool.fleet.ckpool_info) returned of each pool in the last round, or C(unreachable) or C(failed) and
-      C(msg).
+    - The result of M(ckpool.fleet.ckpool_info) for each pool in the last round, or C(unreachable) or C(failed) with C(msg). On the screen
+      of a fleet, the result of M(ckpool.fleet.ckpool_health_info) instead. Both have C(instance) and C(msg).
+    - Empty if it was ended before the first round was complete.
   returned: success
   type: list
   elements: dict
   sample: []
 msg:
-  description: How the pools were in the last round, in one sentence.
+  description: The state of the pools in the last round, in one sentence, and whether it was ended with C(q).
   returned: always
   type: str
   sample: after 12 rounds, ckpool (/tmp/ckpool) is ok

@@ -7,123 +7,124 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ckpool_snapshot
-short_description: Save what the pools of a fleet told
+short_description: Save what the pools of a fleet returned
 version_added: 0.3.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Writes what M(ckpool.fleet.ckpool_info) told of every host of the play before to
-    C(pool_stats_HOST_YYYYmmdd_HHMMSS.json), a file for each host, on the controller. The time is UTC.
-  - Removes old files, if it is told what old is. It only ever removes regular files in O(dest) whose name is exactly
-    such a name of a host that it writes a new file for, and only if all pools of that host told their statistics.
-  - Fails if a host or a pool told nothing, after the files of the others were written.
-  - In C(HOST), whatever is no ASCII letter, digit, dot, hyphen or underscore is written as in a URL (C(%2F)). A name
-    of more than 150 characters is cut and ends in a digest.
-  - Runs on the controller and asks no host.
+  - Writes the results of M(ckpool.fleet.ckpool_info) on every host of an earlier play to C(pool_stats_HOST_YYYYmmdd_HHMMSS.json) on the
+    controller, one file for each host. The time is UTC.
+  - Removes old files if O(keep) or O(keep_days) is set. Only regular files in O(dest) are removed whose name has exactly this form for a
+    host with a new file, and only if all pools of that host returned their statistics.
+  - Fails if a host or a pool returned nothing, after the files of the others have been written.
+  - In C(HOST), every character except ASCII letters, digits, dots, hyphens and underscores is percent-encoded, as in C(%2F). A name of
+    more than 150 characters is shortened, and ends in a digest.
+  - Runs on the controller, and connects to no host.
+extends_documentation_fragment:
+  - ckpool.fleet.report
 options:
   variable:
-    description:
-      - Name of the variable that the task was registered under, which may be a loop. Hosts without it are left out.
-    type: str
     default: snapshot_result
+  hosts:
+    description:
+      - Pattern of the hosts that should have been asked, as for C(hosts) of a play. A host that returned nothing is listed in RV(missing)
+        then, and hosts that C(--limit) leaves out in RV(not_asked). The task fails if the pattern matches no host.
+      - Run the module in a play over C(localhost:all). Otherwise, hosts outside of the play count as left out.
+    version_added: 0.4.0
   dest:
     description:
-      - The folder on the controller. It is made if it is not there.
+      - Directory on the controller. It is created if it does not exist.
     type: path
     default: ./snapshots
   keep:
     description:
-      - So many files of each host at most, the newest by their names, at least V(1). The new one counts.
-      - By default any number.
+      - Maximum number of files of each host to keep, including the new one, at least V(1). The newest ones by their names are kept. By
+        default, all of them are kept.
     type: int
   keep_days:
     description:
-      - Files of a host that are older than so many days are removed, by the time in their names. More than V(0).
-      - By default they may become as old as they like.
+      - Maximum age of files of each host to keep, in days, by the time in their names, more than V(0). By default, files of any age are
+        kept.
     type: float
 attributes:
   check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
-      - Says what would be written and removed.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
-      mode.
+      - Returns which files would be written and removed.
   idempotent:
-    support: N/A
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
-      no change.
     details:
-      - A snapshot is of its time, so writing one is always a change.
-  platform:
-    platforms: posix
-    description: Target OS/families that can be operated against.
-    support: full
+      - A snapshot shows the state of its time, so writing it is always a change.
 seealso:
   - module: ckpool.fleet.ckpool_info
 """
 
 EXAMPLES = r"""
-- name: Read the pool of every host
+- name: Read every pool of every host
   hosts: pools
   gather_facts: false
   ignore_unreachable: true
   tasks:
-    - name: Read it
+    - name: Read every pool on the host
       ckpool.fleet.ckpool_info:
+        all_instances: true
         gather_subset: [summary, stats]
       register: snapshot_result
       ignore_errors: true
 
 - name: Save
-  hosts: localhost
+  hosts: localhost:all # never empty, whatever --limit says
   gather_facts: false
   tasks:
-    - name: Save a file for each host, and keep those of the last week, at most a hundred
+    - name: Save one file for each host, and keep those of the last week, up to a hundred
       ckpool.fleet.ckpool_snapshot:
+        hosts: pools
         dest: /var/lib/ckpool-snapshots
         keep: 100
         keep_days: 7
+      run_once: true
 """
 
 RETURN = r"""
 written:
-  description: The files that were written, or would be.
+  description: The files that were written, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [./snapshots/pool_stats_pool1_20261123_031500.json]
 removed:
-  description: The files that were removed, or would be.
+  description: The files that were removed, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: []
 missing:
-  description: What could not be had or saved. The task failed unless this is empty.
+  description: The hosts and pools whose statistics could not be read or saved. The task fails unless this is empty.
   returned: always
   type: list
   elements: dict
   contains:
     host:
-      description: The inventory's name of the host.
+      description: Name of the host in the inventory.
       type: str
       sample: pool2
     instance:
-      description: The daemon's name. Null if it is not known.
+      description: The daemon's name. Null if unknown.
       type: str
       sample: ckpool
     socket_dir:
-      description: Its socket directory. Null if it is not known.
+      description: Its socket directory. Null if unknown.
       type: str
       sample: /tmp/ckpool
     why:
-      description: Why, in one line.
+      description: The reason, in one line.
       type: str
-      sample: hung, and no statistics are to be had
+      sample: hung, and its statistics could not be read
+not_asked:
+  description: The hosts of O(hosts) that C(--limit) left out.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 msg:
-  description: The run in one sentence.
+  description: The result in one sentence.
   returned: always
   type: str
   sample: 2 files written to ./snapshots, 0 files removed

@@ -12,43 +12,35 @@ version_added: 0.1.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
   - Reads hashrates, shares and times of one, several or all users of a running ckpool, with the workers of each.
-  - Never asks the daemon for a user by name, as public builds would create that user. On builds that answer by
-    socket the user is taken from the listing, on the others from the status files.
-  - With many users O(active_within) is what makes it fast. Old pools keep a file for everybody who ever came, and
-    files that were not written lately are then not opened.
+  - Without options, the module uses the only pool of the host. If there are several, choose one by O(socket_dir), or set
+    O(all_instances=true).
+  - Never asks the daemon for a user by name, because public builds would create that user. A user is taken from the listing of
+    a build that answers by socket, and otherwise from the status files.
+  - Old pools have a status file for everybody who was ever connected. The files of users who have left are ignored unless
+    O(include_stale=true). With O(active_within), files that were not written recently are ignored too.
+  - A user who is connected and has not sent a share yet has no file. Such users are taken from the log, if the log level is 5 or
+    higher.
+  - A value that makes no sense is null, and RV(problems) names it.
 extends_documentation_fragment:
   - ckpool.fleet.pool
+  - ckpool.fleet.pool.pid
+  - ckpool.fleet.pool.all_instances
+  - ckpool.fleet.pool.fail_when_down
+  - ckpool.fleet.pool.listing
   - ckpool.fleet.attributes
   - ckpool.fleet.attributes.info_module
   - ckpool.fleet.attributes.actiongroup_ckpool
 options:
   users:
     description:
-      - Names of the users to read. All by default.
-      - A name that the pool does not know is no error; it is listed in RV(missing).
-      - A name with V(/), V(..), NUL or a newline in it, or of more than 127 bytes, is refused before anything is asked.
+      - Names of the users to read. By default, all users are read. Users who are named here are returned even if they have left;
+        RV(users[].stale) marks them.
+      - A name that the pool does not know is not an error. It is listed in RV(missing).
+      - A name that contains V(/), V(..), NUL or a newline, or that is longer than 127 bytes, is rejected before the pool is asked.
     type: list
     elements: str
-  active_within:
-    description:
-      - Only users whose last share is at most this old. Seconds, or a number with V(s), V(m), V(h), V(d) or V(w).
-      - Builds of 2017 do not keep the time of the last share; there the last writing of the user's file counts.
-    type: str
   sort_by:
-    description:
-      - What to order the users by. Names ascend, all else descends.
-    type: str
-    choices: [user, hashrate1m, hashrate5m, hashrate1hr, hashrate1d, hashrate7d, shares, best_share, last_share]
     default: user
-  limit:
-    description:
-      - At most so many users, at least V(1).
-    type: int
-  fail_when_down:
-    description:
-      - Fail if the pool is V(down) or V(hung).
-    type: bool
-    default: false
 seealso:
   - module: ckpool.fleet.ckpool_stats
 """
@@ -59,9 +51,19 @@ EXAMPLES = r"""
     users: [bc1qexampleaddress]
   register: pool
 
-- name: Show the hashrate of its last minute, in H/s
+- name: Show the user's hashrate over 1 minute, in H/s
   ansible.builtin.debug:
     msg: "{{ pool.users | map(attribute='hashrate1m') | first | default('unknown user') }}"
+
+- name: Read one user from every pool on the host
+  ckpool.fleet.ckpool_user_info:
+    users: [bc1qexampleaddress]
+    all_instances: true
+  register: pools
+
+- name: Show the sum of the user's hashrates over all pools, in H/s
+  ansible.builtin.debug:
+    msg: "{{ pools.instances | map(attribute='users') | flatten | map(attribute='hashrate1m') | select('number') | sum }}"
 
 - name: Find the five strongest users of the last hour
   ckpool.fleet.ckpool_user_info:
@@ -72,123 +74,176 @@ EXAMPLES = r"""
 
 RETURN = r"""
 users:
-  description: The users. A value that the source does not give is null.
-  returned: success
+  description: The users. A value that the source does not provide is null.
+  returned: success, unless O(all_instances=true)
   type: list
   elements: dict
   contains:
     user:
-      description: The user's name, mostly a payout address.
+      description: Name of the user, in most cases a payout address.
       type: str
       sample: bc1qexampleaddress
     hashrate1m:
-      description: Hashrate over 1 minute, in H/s. From the user's file, C(users) of the query API, or the guide's
-        C(users).
+      description: Hashrate over 1 minute, in H/s. From the user's file, the query API's C(users), or the guide's C(users).
       type: float
       sample: 14100000.0
     hashrate5m:
-      description: Hashrate over 5 minutes, in H/s. Same sources.
+      description: Hashrate over 5 minutes, in H/s. From the same sources.
       type: float
       sample: 8680000.0
     hashrate1hr:
-      description: Hashrate over 1 hour, in H/s. Same sources.
+      description: Hashrate over 1 hour, in H/s. From the same sources.
       type: float
       sample: 1140000.0
     hashrate1d:
-      description: Hashrate over 1 day, in H/s. Same sources.
+      description: Hashrate over 1 day, in H/s. From the same sources.
       type: float
       sample: 49600.0
     hashrate7d:
-      description: Hashrate over 7 days, in H/s. Same sources.
+      description: Hashrate over 7 days, in H/s. From the same sources.
       type: float
       sample: 7100.0
     shares:
-      description: Accepted shares, in shares of difficulty 1. From the user's file; by socket where the build gives it.
+      description: Accepted shares, in shares of difficulty 1. From the user's file, or from a socket if the build provides them there.
       type: float
       sample: 2
     best_share:
-      description: Difficulty of the best share. All sources.
+      description: Difficulty of the best share. From all sources.
       type: float
       sample: 2.37
     last_share:
-      description: Time of the last share, in epoch seconds. All sources but the files of 2017.
+      description: Time of the last share, in epoch seconds. From all sources except the files of builds of 2017.
       type: int
       sample: 1795385399
     authorised:
-      description: When the user first authorised, in epoch seconds. From the user's file of 2025 and 2026.
+      description: Time at which the user first authorised, in epoch seconds. From the user's file of builds of 2025 and 2026, or from
+        the log.
       type: int
       sample: 1795385226
+    best_ever:
+      description: Difficulty of the best share ever, including those before the last block. From the files of builds of 2025 and 2026.
+      type: float
+      version_added: 0.4.0
+      sample: 27
     updated:
-      description: When the file was written, in epoch seconds. From the files of 2017.
+      description: Time at which the file was written, in epoch seconds. Null for sockets.
       type: int
       sample: 1795385485
+    stale:
+      description: Whether the file was not written by this run of the daemon, or is too old. The user has left then, or has not sent a
+        share since, and the hashrates are the last ones.
+      type: bool
+      version_added: 0.4.0
+      sample: false
+    worker_count:
+      description: Number of connected workers, by the daemon's count. From the user's file and the guide.
+      type: int
+      version_added: 0.4.0
+      sample: 2
+    source:
+      description: Where this user was found, as O(source), or V(log). Of a user from the log, who has not sent a share yet, only the names
+        and RV(users[].authorised) are known.
+      type: str
+      version_added: 0.4.0
+      sample: files
     workers:
       description: The workers of this user.
       type: list
       elements: dict
       contains:
         worker:
-          description: The worker's name, the user's included.
+          description: Name of the worker, including that of its user.
           type: str
           sample: bc1qexampleaddress.rig0
         user:
-          description: The user that it belongs to.
+          description: Name of its user.
           type: str
           sample: bc1qexampleaddress
         hashrate1m:
-          description: Hashrate over 1 minute, in H/s. From the user's or worker's file, or the listing C(workers).
+          description: Hashrate over 1 minute, in H/s. From the file of the user or worker, or the listing C(workers).
           type: float
           sample: 14100000.0
         hashrate5m:
-          description: Hashrate over 5 minutes, in H/s. Same sources.
+          description: Hashrate over 5 minutes, in H/s. From the same sources.
           type: float
           sample: 8680000.0
         hashrate1hr:
-          description: Hashrate over 1 hour, in H/s. Same sources.
+          description: Hashrate over 1 hour, in H/s. From the same sources.
           type: float
           sample: 1140000.0
         hashrate1d:
-          description: Hashrate over 1 day, in H/s. Same sources.
+          description: Hashrate over 1 day, in H/s. From the same sources.
           type: float
           sample: 49600.0
         hashrate7d:
-          description: Hashrate over 7 days, in H/s. From the files and the guide; null by the query API.
+          description: Hashrate over 7 days, in H/s. From the files and the guide. Null for the query API.
           type: float
           sample: 7100.0
         shares:
-          description: Accepted shares, in shares of difficulty 1. From the files; by socket where the build gives it.
+          description: Accepted shares, in shares of difficulty 1. From the files, or from a socket if the build provides them there.
           type: float
           sample: 2
         best_share:
-          description: Difficulty of the best share. All sources.
+          description: Difficulty of the best share. From all sources.
           type: float
           sample: 2.37
         last_share:
-          description: Time of the last share, in epoch seconds. All sources but the files of 2017.
+          description: Time of the last share, in epoch seconds. From all sources except the files of builds of 2017.
           type: int
           sample: 1795385399
+        best_ever:
+          description: Difficulty of the best share ever, including those before the last block. From the files of builds of 2025 and 2026.
+          type: float
+          version_added: 0.4.0
+          sample: 27
+        started:
+          description: Time of its last connection, in epoch seconds. From the files of builds of 2026, and their C(workers) of the query API.
+          type: int
+          version_added: 0.4.0
+          sample: 1795385369
+        user_agent:
+          description: User agent of its miner. From the same sources.
+          type: str
+          version_added: 0.4.0
+          sample: cgminer/4.9.0
+        updated:
+          description: Time at which the file was written, in epoch seconds. Null for sockets.
+          type: int
+          version_added: 0.4.0
+          sample: 1795385485
+        stale:
+          description: Whether its file was not written by this run of the daemon, or is too old. The worker has left then.
+          type: bool
+          version_added: 0.4.0
+          sample: false
         idle:
-          description: Whether it sent no share lately. From the query API, and the guide where the build gives it.
+          description: Whether it has not sent a share recently. From the query API, and from the guide if the build provides it.
           type: bool
           sample: false
 missing:
-  description: Those of O(users) that the pool does not know. Empty with O(active_within) or O(limit), which leave
-    users out.
+  description: The names in O(users) that the pool does not know, or that no pool knows with O(all_instances=true). Empty with
+    O(active_within) or O(limit), which leave out users.
   returned: success
   type: list
   elements: str
   sample: []
+left_out:
+  description: Number of users who were left out because their files are stale, see O(include_stale).
+  returned: there are such users
+  type: int
+  version_added: 0.4.0
+  sample: 3
 instance:
-  description: The pool that answered.
-  returned: success, or failure after the pool was found
+  description: The instance, as it was last seen. Null if there is none.
+  returned: success, or failure after the instance was found, unless O(all_instances=true)
   type: dict
   contains:
     name:
-      description: The daemon's name, from its command line.
+      description: The daemon's name, from its command line, or from its directory if it has ended.
       type: str
       sample: ckpool
     mode:
-      description: V(pool), V(solo), V(proxy), V(passthrough), V(redirector) or V(node), from its command line.
+      description: The daemon's mode, from its command line. One of V(pool), V(solo), V(proxy), V(passthrough), V(redirector) and V(node).
       type: str
       sample: pool
     socket_dir:
@@ -196,98 +251,123 @@ instance:
       type: str
       sample: /tmp/ckpool
     log_dir:
-      description: Its log directory, from its configuration. Null if not known.
+      description: Its log directory, as the daemon sees it, from its open files or its configuration. Null if unknown.
       type: str
       sample: /var/log/ckpool
     pid:
-      description: Its process id, from C(main.pid). Null if there is none.
+      description: Its process ID, as seen from the host. Null if there is none.
       type: int
       sample: 4242
+    started:
+      description: Time at which its process was started, in epoch seconds. Null if it does not run.
+      type: int
+      sample: 1795385226
+    root:
+      description: Where the host sees its file system. V(/), or C(/proc/PID/root) for a container or a unit with C(PrivateTmp).
+      type: str
+      sample: /
+    user:
+      description: Owner of its process, or of its directory if it has ended. Null if unknown.
+      type: str
+      sample: ckpool
     state:
       description:
-        - V(ok) if it answers, V(starting) if it has no work yet, V(hung) if it accepts and does not answer, V(down) if
-          nothing listens, V(degraded) if only its stratifier is gone, V(unknown) if its sockets may not be used.
+        - V(ok) if it answers and has work. V(degraded) if a part of it does not answer. V(starting) if it has no work yet. V(hung) if it
+          accepts connections and does not answer. V(down) if nothing listens. V(unknown) if it cannot be asked, because its sockets
+          are not accessible, or because another process or nonsense answers on them. Null if it was not asked.
       type: str
       sample: ok
 source:
-  description: Where the answer came from, V(guide), V(api) or V(files). Null if there is no answer.
-  returned: success
+  description: Where the answer came from, as O(source). Null if there is no answer.
+  returned: success, unless O(all_instances=true)
   type: str
   sample: files
 as_of:
-  description: When the source made it, in epoch seconds. Null if there is no answer.
-  returned: success
+  description: Time at which the source produced the answer, in epoch seconds. Null if there is no answer.
+  returned: success, unless O(all_instances=true)
   type: int
   sample: 1795385464
 problems:
-  description: What could not be had, by area, and why.
-  returned: success, or failure after the pool was found
+  description: What could not be determined, by area, with the reason.
+  returned: success, or failure after the instance was found, unless O(all_instances=true)
   type: dict
   sample: {}
 log_tail:
-  description: The last lines of its log, where they may be read.
-  returned: the pool is down or hung
+  description: The last lines of the log, if it can be read.
+  returned: the pool is down or hung, unless O(all_instances=true)
   type: list
   elements: str
   sample: ["[2026-11-22 22:09:25.734] BLOCK ACCEPTED!"]
+instances:
+  description:
+    - The result for each instance, with the same keys as for one. If an instance failed, its result has C(failed), and C(phase), C(path),
+      C(reason), C(hint) and C(msg) of the failure. The task fails as well then, with the results of the other instances.
+  returned: O(all_instances=true)
+  type: list
+  elements: dict
+  sample: []
 msg:
-  description: What was found, in one sentence.
+  description: The result in one sentence.
   returned: always
   type: str
   sample: "ckpool (/tmp/ckpool): 3 users, 12 workers (files)"
 phase:
-  description: What failed, V(options), V(find), V(connect), V(ask), V(read) or V(parse).
+  description: The phase that failed. One of V(options), V(find), V(connect), V(ask), V(read) and V(parse).
   returned: failure
   type: str
   sample: connect
 path:
-  description: The socket, file or folder that it failed on.
+  description: The socket, file or directory that the failure is about. Null if it is about none.
   returned: failure
   type: str
-  sample: /tmp/ckpool/stratifier
+  sample: /tmp/ckpool/listener
 reason:
-  description: Why, as a short stable code.
+  description: The reason for the failure, as a short, stable code.
   returned: failure
   type: str
   sample: not_permitted
 hint:
-  description: What to look at or try next.
+  description: What to check or try next. Empty if nothing is known to help.
   returned: failure
   type: str
   sample: "use become: true"
 """
 
-from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, describe, run
-from ansible_collections.ckpool.fleet.plugins.module_utils._pool import SORT_FIELDS, check_user_name
-from ansible_collections.ckpool.fleet.plugins.module_utils._reading import answered, find_pool
+from ansible_collections.ckpool.fleet.plugins.module_utils import _compile_once  # noqa: F401  # pylint: disable=unused-import
+from ansible_collections.ckpool.fleet.plugins.module_utils._ask import reading
+from ansible_collections.ckpool.fleet.plugins.module_utils._ask.selection import SORT_FIELDS
+from ansible_collections.ckpool.fleet.plugins.module_utils._info_module import read_each
+from ansible_collections.ckpool.fleet.plugins.module_utils._module import PoolModule, Result, run
+from ansible_collections.ckpool.fleet.plugins.module_utils._names import check_user_name
+from ansible_collections.ckpool.fleet.plugins.module_utils._options import LISTING_OPTIONS, READING_OPTIONS
+from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._units import parse_duration
 
 
 def read(module: PoolModule) -> Result:
-    """Ask the pool for users, and say how many there are."""
+    """Read the users of one pool or of all."""
     options = module.params
-    module.check_ranges(limit=(1, 2**31))
+    module.check_ranges(limit=(1, 2**31 - 1))
     for name in options["users"] or ():
         check_user_name(name)
     within = parse_duration(options["active_within"]) if options["active_within"] else None
-    pool = find_pool(module)
-    answer = pool.users(options["users"], within, options["sort_by"], options["limit"])
-    workers = sum(len(user.workers) for user in answer.users)
-    found = f"{len(answer.users)} users, {workers} workers ({answer.source or 'no source'})"
-    missing = f"; unknown: {', '.join(answer.missing)}" if answer.missing else ""
-    users = [user.as_dict() for user in answer.users]
-    msg = f"{describe(pool.instance)}: {found}{missing}"
-    return answered(module, pool, answer, msg, users=users, missing=answer.missing)
+
+    def one(pool: Pool) -> Result:
+        return reading.users(
+            pool, options["users"], within, options["sort_by"], options["limit"], options["include_stale"]
+        )
+
+    result = read_each(module, one)
+    return reading.missing_everywhere(result, options["users"]) if options["all_instances"] else result
 
 
 def main() -> None:
     """Run the module."""
     options = {
         "users": {"type": "list", "elements": "str"},
-        "active_within": {"type": "str"},
+        **LISTING_OPTIONS,
         "sort_by": {"type": "str", "default": "user", "choices": list(SORT_FIELDS)},
-        "limit": {"type": "int"},
-        "fail_when_down": {"type": "bool", "default": False},
+        **READING_OPTIONS,
     }
     run(PoolModule(options), read)
 
