@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils._action import WaitingAction
-from ..plugin_utils._flows import Restart
+from ..plugin_utils._flows.restart import Restart
+from ..plugin_utils._types import Json
+from ..plugin_utils._waiting_action import COMMON, WaitingAction
 
 
 class ActionModule(WaitingAction):
-    """Waits on the controller, and looks on the host."""
+    """Waits on the controller, and acts and looks on the host."""
 
     flow = Restart
-    options: t.ClassVar[t.Dict[str, t.Any]] = {
+    options: t.ClassVar[Json] = {
+        **COMMON,
         "restart_timeout": {"type": "float", "default": 60.0},
         "ready_timeout": {"type": "float", "default": 60.0},
-        "clients_percent": {"type": "int", "default": 0},
+        "clients_percent": {"type": "int", "default": 90},
         "clients_timeout": {"type": "float", "default": 30.0},
         "force": {"type": "bool", "default": False},
+        "sever": {"type": "str", "default": "auto", "choices": ["auto", "dropall", "none"]},
     }

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils._action import WaitingAction
-from ..plugin_utils._flows import Shutdown
+from ..plugin_utils._flows import drain
+from ..plugin_utils._flows.shutdown import Shutdown
+from ..plugin_utils._types import Json
+from ..plugin_utils._waiting_action import COMMON, WaitingAction
 
 
 class ActionModule(WaitingAction):
-    """Waits on the controller, and looks on the host."""
+    """Waits on the controller, and acts and looks on the host."""
 
     flow = Shutdown
-    options: t.ClassVar[t.Dict[str, t.Any]] = {
-        "redirect_to": {"type": "str"},
-        "drain_until": {"type": "int", "default": 0},
-        "drain_timeout": {"type": "float", "default": 300.0},
-        "on_drain_timeout": {"type": "str", "default": "fail", "choices": ["fail", "continue"]},
+    options: t.ClassVar[Json] = {
+        **COMMON,
+        **drain.OPTIONS,
         "shutdown_timeout": {"type": "float", "default": 60.0},
         "force_after": {"type": "float"},
+        "sever_after": {"type": "float"},
         "kill_after": {"type": "float", "default": 10.0},
         "remove_leftovers": {"type": "bool", "default": False},
         "service": {"type": "str"},

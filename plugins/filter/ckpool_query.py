@@ -1,23 +1,23 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a result with JMESPath."""
+"""Query a result with JMESPath."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: ckpool_query
-short_description: Ask a result with JMESPath
+short_description: Query a result with JMESPath
 version_added: 0.3.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - What an expression of L(JMESPath,https://jmespath.org) finds in a result of this collection, or in any other data.
-    It is what C(jq) is on a command line.
-  - Besides the functions of JMESPath there are C(hashrate), C(human_hashrate) and C(ago).
-  - C(hashrate) of a number or a text is H/s, as with P(ckpool.fleet.hashrate#filter). C(human_hashrate) of the same is
-    a text for people, as with P(ckpool.fleet.human_hashrate#filter). C(ago) of a time in epoch seconds is the whole
-    seconds from it until now, rounded down, and negative for a time to come.
-  - Each takes one value. Of null, C(hashrate) and C(ago) give null, and C(human_hashrate) gives V(-).
+  - Applies an expression of L(JMESPath,https://jmespath.org) to a result of this collection, or to any other data, as
+    C(jq) does on a command line.
+  - Adds the functions C(hashrate), C(human_hashrate) and C(ago) to those of JMESPath.
+  - C(hashrate) converts a number or a text to H/s, like P(ckpool.fleet.hashrate#filter). C(human_hashrate) converts
+    the same to a text for people, like P(ckpool.fleet.human_hashrate#filter). C(ago) converts a time in epoch seconds
+    to the whole seconds from then until now, rounded down; a time in the future gives a negative number.
+  - Each takes one value. For null, C(hashrate) and C(ago) return null, and C(human_hashrate) returns V(-).
 requirements:
   - jmespath, on the controller
 positional: _input, expression
@@ -29,18 +29,18 @@ options:
     required: true
   expression:
     description:
-      - The expression. Numbers and null in it are written in backticks, texts in single quotes.
-      - Do not build it from names of users or workers. They are what miners chose.
+      - The expression. Write numbers and null in backticks, and texts in single quotes.
+      - Do not build it from names of users or workers, which miners choose.
     type: str
     required: true
   now:
     description:
-      - The moment that C(ago) counts to, in epoch seconds. By default the present, by the controller's clock.
-      - Give the result's own time, C(as_of), where the clocks of the host and the controller may differ.
+      - Time in epoch seconds that C(ago) counts to. Defaults to the current time of the controller.
+      - Pass the time of the result, C(as_of), where the clocks of the host and the controller may differ.
     type: float
 notes:
-  - A comparison with null is null, so a filter such as C([?hashrate1m > `0`]) leaves out what is not known. C(sort_by)
-    refuses null. Leave it out before, as in the examples.
+  - A comparison with null is null, so a filter such as C([?hashrate1m > `0`]) leaves out unknown values. C(sort_by)
+    fails on null, so filter null out first, as in the examples.
 seealso:
   - plugin: ckpool.fleet.top
     plugin_type: filter
@@ -86,20 +86,20 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ pool | ckpool.fleet.ckpool_query('users[?ago(last_share) > `600`].user', now=pool.as_of) }}"
 
-- name: Read the status file as it is
+- name: Read the status file unchanged
   ckpool.fleet.ckpool_stats:
     source: files
     raw: true
   register: pool
 
-- name: Show the hashrate that stands in it, in H/s
+- name: Show the hashrate in it, in H/s
   ansible.builtin.debug:
     msg: "{{ pool | ckpool.fleet.ckpool_query('raw[].hashrate(hashrate1m) | [0]') }}"
 """
 
 RETURN = r"""
 _value:
-  description: What was found. Null if nothing.
+  description: What the expression found. Null if it found nothing.
   type: raw
   sample: [{"user": "bc1qexampleaddress", "hashrate": "38.5 MH/s"}]
 """
@@ -118,23 +118,27 @@ from ..plugin_utils._values import defined, plain, rate_of, shown, text_of
 
 
 def ckpool_query(data: t.Any, expression: str, now: t.Any = None) -> t.Any:
-    """What the expression finds in the data."""
+    """What the expression finds in the data.
+
+    :arg now: epoch seconds; None for the current time.
+    :raises AnsibleFilterError: the expression is wrong, or fails on the data.
+    """
     text = text_of(expression, "expression")
     moment = _moment(now)
     jmespath = _library()
     options = jmespath.Options(custom_functions=_functions(jmespath, moment))
     values = plain(data)
     try:
-        # Names come from miners. Where Ansible marks texts that must not become templates, what was read lost its mark.
+        # Names come from miners, and plain() removed the marks by which Ansible keeps them from becoming templates.
         return wrap_var(jmespath.compile(text).search(values, options))
     except jmespath.exceptions.JMESPathError as exc:
-        raise AnsibleFilterError(f"{_what_is_wrong(exc)}, in {text}") from None
+        raise AnsibleFilterError(f"{_explanation(exc)}, in {text}") from None
     except (ArithmeticError, RecursionError, TypeError, ValueError) as exc:
-        raise AnsibleFilterError(f"cannot be worked out: {exc}, in {text}") from None
+        raise AnsibleFilterError(f"cannot be evaluated: {exc}, in {text}") from None
 
 
 def _moment(now: t.Any) -> float:
-    """What C(ago) counts to: the present, or a time as templates give it, as a number or as a text."""
+    """The time that C(ago) counts to: now, or a time as templates pass it, a number or a text."""
     if defined(now) is None:
         return time.time()
     try:
@@ -147,7 +151,7 @@ def _moment(now: t.Any) -> float:
 
 
 def _library() -> t.Any:
-    """jmespath, which the other filters can do without."""
+    """jmespath, which no other filter needs."""
     try:
         return importlib.import_module("jmespath")
     except ImportError:
@@ -156,7 +160,7 @@ def _library() -> t.Any:
 
 
 def _functions(jmespath: t.Any, now: float) -> t.Any:
-    """The functions of JMESPath and ours."""
+    """The functions of JMESPath, and those of this filter."""
 
     def rate(_self: t.Any, value: t.Any) -> t.Optional[float]:
         return None if value is None else rate_of(value)
@@ -173,8 +177,8 @@ def _functions(jmespath: t.Any, now: float) -> t.Any:
     return type("Functions", (jmespath.functions.Functions,), ours)()
 
 
-def _what_is_wrong(error: t.Any) -> str:
-    """The error in one line; jmespath's own draw an arrow below the expression, and show all of a value."""
+def _explanation(error: t.Any) -> str:
+    """The error in one line. Those of jmespath draw an arrow below the expression, and show whole values."""
     if hasattr(error, "expected_types"):
         names = " or ".join(error.expected_types)
         return f"{error.function_name}() takes {names}, not {error.actual_type}: {shown(error.current_value)}"
@@ -189,8 +193,8 @@ def _what_is_wrong(error: t.Any) -> str:
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Offers the filter to Ansible."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        """By its name."""
+        """The filter by its name."""
         return {"ckpool_query": ckpool_query}

@@ -10,65 +10,81 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._health import CRITICAL, STATES
-from ._report import is_failure
-from ._values import defined, shown
+from ..module_utils._health import CRITICAL, STATES, STATUSES, WARNING
+from ._outcome import is_failure
+from ._rows import FAILED, GONE, UNREACHABLE
+from ._types import Json
+from ._values import boolean, defined, shown
 
-#: states in which something of the pool answers
+#: states in which at least one socket of the pool answers
 _ANSWERS = ("ok", "starting", "degraded")
-#: those of the table too: the host was not reached, or its task failed
-_STATES = (*STATES, "unreachable", "failed")
+#: all states of a row: the host was not reached, its task failed, or an earlier run found the pool and this one did not
+_STATES = (*STATES, UNREACHABLE, FAILED, GONE)
 _EXPECTED = "not a result of ckpool_health_info, nor its health, nor an entry of its instances, nor a row of the report"
+_LONGEST = 200  #: characters of the keys that a message shows
 
 
 def is_healthy(value: t.Any, warnings: t.Any = False) -> bool:
-    """Whether all the pools that a result tells of are well.
+    """Whether all pools of a result are healthy.
 
-    :arg warnings: whether one with warnings still is.
-    :raises AnsibleFilterError: it is no result with a verdict.
+    :arg warnings: whether a pool with warnings counts as healthy.
+    :raises AnsibleFilterError: it is not a result with a verdict.
     """
-    if not isinstance(defined(warnings), bool):
-        raise AnsibleFilterError(f"warnings is neither true nor false: {shown(warnings)}")
-    found = [_judged(part) for part in parts_of(value)]
-    return not any(is_failure(part, "critical" if warnings else "warning") for part in found)
+    fail_on = CRITICAL if boolean(warnings, "warnings") else WARNING
+    judged = [_judged(part) for part in parts_of(value)]
+    return not any(is_failure(part, fail_on) for part in judged)
 
 
 def is_reachable(value: t.Any) -> bool:
-    """Whether something of all the pools that a result tells of answers.
+    """Whether all pools of a result answer on at least one socket.
 
-    :raises AnsibleFilterError: it is no result that tells it.
+    :raises AnsibleFilterError: it is not a result with the state of a pool.
     """
     return all(part["state"] in _ANSWERS for part in parts_of(value))
 
 
-def parts_of(value: t.Any) -> t.List[t.Dict[str, t.Any]]:
+def parts_of(value: t.Any) -> t.List[Json]:
     """What a result says of each of its pools: C(state), and C(status) where there is a verdict.
 
-    :raises AnsibleFilterError: it is no such result.
+    :raises AnsibleFilterError: it is not such a result.
     """
     if not isinstance(defined(value), Mapping):
         raise _unexpected(value)
     if value.get("skipped"):
         raise AnsibleFilterError("the task was skipped, so its result says nothing of the pool")
     if value.get("unreachable"):
-        return [{"state": "unreachable", "status": CRITICAL}]
+        return [{"state": UNREACHABLE, "status": CRITICAL}]
     if "health" in value:
-        return [_part(found.get("health")) for found in value.get("instances") or [value]]
+        return [_part(_mapping(found).get("health")) for found in _list(value.get("instances")) or [value]]
     if value.get("failed"):
-        return [{"state": "failed", "status": CRITICAL}]
-    # What the other modules return has no verdict, but the state that they found the pool in.
+        return [{"state": FAILED, "status": CRITICAL}]
+    # Results of other modules have no verdict, only the state in which the module found the pool.
     return [_part(value["instance"] if isinstance(value.get("instance"), Mapping) else value)]
 
 
-def _part(found: t.Any) -> t.Dict[str, t.Any]:
+def _list(value: t.Any) -> t.List[t.Any]:
+    if not isinstance(value, (list, tuple, type(None))):
+        raise AnsibleFilterError(f"{_EXPECTED}: its instances are {shown(value)}")
+    return list(value or ())
+
+
+def _mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    if not isinstance(value, Mapping):
+        raise _unexpected(value)
+    return value
+
+
+def _part(found: t.Any) -> Json:
     if not isinstance(found, Mapping) or found.get("state") not in _STATES:
         raise _unexpected(found)
     return {name: found[name] for name in ("state", "status") if name in found}
 
 
-def _judged(part: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _judged(part: Json) -> Json:
     if "status" not in part:
-        raise AnsibleFilterError(f"this result has a state, {part['state']}, but no verdict: ask ckpool_health_info")
+        raise AnsibleFilterError(f"this result has a state, {part['state']}, but no verdict: run ckpool_health_info")
+    if part["status"] not in STATUSES:
+        raise AnsibleFilterError(f"{_EXPECTED}: its status is {shown(part['status'])}")
     return part
 
 
@@ -78,4 +94,4 @@ def _unexpected(value: t.Any) -> AnsibleFilterError:
         return AnsibleFilterError(f"{_EXPECTED}: {shown(value)}{hint}")
     keys = ", ".join(map(str, value)) or "nothing"
     hint = "; a loop's result: test its results one by one" if "results" in value else ""
-    return AnsibleFilterError(f"{_EXPECTED}: a dictionary with {keys[:200]}{hint}")
+    return AnsibleFilterError(f"{_EXPECTED}: a dictionary with {keys[:_LONGEST]}{hint}")

@@ -1,26 +1,26 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a pool answer?"""
+"""Test whether a pool answers."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: reachable
-short_description: Does a pool answer?
+short_description: Test whether a pool answers
 version_added: 0.3.0
 author: The ckpool.fleet contributors (@ckpool-fleet)
 description:
-  - Whether something of a pool answers, well or not. That is so if its state is V(ok), V(degraded) or V(starting), and
-    not if it is V(hung), V(down) or V(unknown). Of several instances all must be.
-  - If the host could not be reached or the task failed there, the pool is not. A task that was skipped says nothing,
-    and is an error.
+  - Tests whether a pool answers, healthy or not. It does if its state is V(ok), V(degraded) or V(starting), and does not
+    if its state is V(hung), V(down) or V(unknown). If the result has several instances, all of them must answer.
+  - If the host could not be reached or the task failed, the pool does not answer. The result of a skipped task is an
+    error.
 options:
   _input:
     description:
       - A result of M(ckpool.fleet.ckpool_health_info), or its C(health), or one of its C(instances), or a row of
         RV(ckpool.fleet.ckpool_health_report#module:fleet).
-      - Also a result of another module of this collection that has C(instance.state). Anything else is an error.
+      - Also a result of any other module of this collection that has C(instance.state). Any other value is an error.
     type: dict
     required: true
 seealso:
@@ -29,12 +29,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Judge the pool
+- name: Check the health of the pool
   ckpool.fleet.ckpool_health_info:
   register: pool
   ignore_unreachable: true
 
-- name: Stop here if nobody answers
+- name: Fail if the pool does not answer
   ansible.builtin.assert:
     that: pool is ckpool.fleet.reachable
     fail_msg: "{{ pool.msg }}"
@@ -43,12 +43,12 @@ EXAMPLES = r"""
   ckpool.fleet.ckpool_stats:
   register: pool
 
-- name: Show them if there are any
+- name: Show them if the pool answers
   ansible.builtin.debug:
     var: pool.stats
   when: pool is ckpool.fleet.reachable
 
-- name: Judge every pool of the host
+- name: Check every pool of the host
   ckpool.fleet.ckpool_health_info:
     all_instances: true
   register: health_check_result
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Whether something answers.
+  description: Whether the pool answers.
   type: bool
   sample: true
 """
@@ -76,8 +76,8 @@ from ..plugin_utils._verdicts import is_reachable
 
 
 class TestModule:
-    """The test of this file."""
+    """Offers the test to Ansible."""
 
     def tests(self) -> t.Dict[str, t.Callable[..., bool]]:
-        """By its name."""
+        """The test by its name."""
         return {"reachable": is_reachable}
