@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring the simulated instances of one folder to what is wanted, and say in JSON what was done.
+"""Make the simulated instances of a directory those that are described, and print the changes as JSON.
 
     simulated_fleet.py --dir DIR --fleet '{"count": 2, "instances": [...]}' [--check]
 
@@ -31,7 +31,7 @@ DEADLINE = 10.0
 POLL = 0.02
 AT_ONCE = 8
 MODES = {"pool": [], "proxy": ["-p"], "passthrough": ["-P"], "redirector": ["-R"], "node": ["-N"]}
-# Keys of an instance that are no business of its "simulation".
+# Keys of an instance that are not part of its "simulation".
 LAUNCH_KEYS = ("name", "mode", "socket_dir", "log_dir", "loglevel", "update_interval", "btcd")
 ENDING_FAULTS = ("down", "refused")
 SOCKETS = ("listener", "stratifier", "connector", "generator", "pool")
@@ -41,12 +41,12 @@ Json = Dict[str, Any]
 
 
 class FleetError(Exception):
-    """What was asked for cannot be done; the text says why."""
+    """The request cannot be fulfilled; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance as it shall be."""
+    """The description of one instance."""
 
     name: str
     home: str
@@ -100,7 +100,7 @@ class Instance:
         return [sys.executable, script, *places, *MODES[self.mode], "-D"]
 
     def pid(self) -> int | None:
-        """Which process says that it is this instance."""
+        """The process that claims to be this instance."""
         try:
             with open(os.path.join(self.socket_dir, "main.pid"), encoding="ascii") as stream:
                 return int(stream.read(20))
@@ -119,7 +119,7 @@ class Instance:
             return False
 
     def write(self) -> None:
-        """At once, since the instance may be reading it."""
+        """Atomically, since the instance may be reading it."""
         os.makedirs(self.home, exist_ok=True)
         with open(self.config_path + ".new", "w", encoding="utf-8") as stream:
             stream.write(self.config_text)
@@ -152,7 +152,7 @@ def wanted(folder: str, fleet: Json) -> dict[str, Instance]:
 
 
 def arguments_of(pid: str) -> list[str]:
-    """Empty for a process that is gone, ended or not ours to see."""
+    """Empty for a process that is gone, has ended or is not visible."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as stream:
             return [os.fsdecode(word) for word in stream.read().split(b"\0")[:-1]]
@@ -161,7 +161,7 @@ def arguments_of(pid: str) -> list[str]:
 
 
 def running(script: str) -> dict[str, list[int]]:
-    """The processes of this folder's script, by the name of their instance."""
+    """The processes that run this script, by the name of their instance."""
     found: dict[str, list[int]] = {}
     for entry in os.listdir("/proc"):
         words = arguments_of(entry) if entry.isdigit() else []
@@ -171,7 +171,7 @@ def running(script: str) -> dict[str, list[int]]:
 
 
 class Fleet:
-    """The instances of one folder: what they are, and what brings them to what they shall be."""
+    """The instances of one directory: their present state, and the changes towards their description."""
 
     def __init__(self, folder: str, check: bool) -> None:
         self.folder = folder
@@ -181,7 +181,7 @@ class Fleet:
         self.running = running(self.script)
 
     def find_present(self) -> dict[str, Json]:
-        """The configurations of the instances that are here, by name."""
+        """The configurations of the existing instances, by name."""
         found: dict[str, Json] = {}
         for name in sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []:
             try:
@@ -226,7 +226,7 @@ class Fleet:
         if len(pids) > 1 or arguments_of(str(pids[0]))[1:] != instance.command(self.script)[1:]:
             return "relaunch"
         if instance.pid() != pids[0]:
-            return "relaunch"  # what a failed restart has left
+            return "relaunch"  # the leftover of a failed restart
         places = ("logdir", "sockdir")
         before = self.present.get(instance.name, {})
         lasting = before.get("simulation", {})
@@ -242,7 +242,7 @@ class Fleet:
         return {**places, "mode": instance.mode, "config": instance.config_path}
 
     def start(self, instances: list[Instance]) -> None:
-        """Some at a time; each returns when its sockets answer."""
+        """In batches; each instance returns when its sockets answer."""
         for first in range(0, len(instances), AT_ONCE):
             batch = instances[first : first + AT_ONCE]
             for instance in batch:
@@ -266,7 +266,7 @@ class Fleet:
         return subprocess.Popen(command, cwd=instance.home, stdin=null, stdout=null, stderr=pipe, text=True)
 
     def reconfigure(self, instance: Instance) -> None:
-        """Write, and wait until the instance says that it has read it, or has ended because of it."""
+        """Write the configuration, and wait until the instance has read it, or has ended because of it."""
         instance.write()
         if instance.ends_itself():
             self.await_end([instance.name])
@@ -282,18 +282,18 @@ class Fleet:
             except OSError:
                 pass  # not written yet
             if time.monotonic() > deadline:
-                raise FleetError(f"{instance.name} has not taken over its configuration; see its log")
+                raise FleetError(f"{instance.name} has not applied its configuration; see its log")
             time.sleep(POLL)
 
     def end(self, names: list[str]) -> None:
-        """Kindly first."""
+        """By SIGTERM, then by SIGKILL."""
         try:
             self.await_end(names, signal.SIGTERM)
         except FleetError:
             self.await_end(names, signal.SIGKILL)
 
     def await_end(self, names: list[str], number: int = 0) -> None:
-        """Looks again each time, since an instance in the middle of a restart is followed by another process."""
+        """Look for processes again each time, since a restarting instance is followed by another process."""
         deadline = time.monotonic() + DEADLINE
         asked: set[int] = set()
         while True:
@@ -310,7 +310,7 @@ class Fleet:
             time.sleep(POLL)
 
     def remove(self, name: str) -> None:
-        """Everything that the instance and we wrote; folders elsewhere go only when nothing else is in them."""
+        """Remove the files of the instance; directories elsewhere only when they are empty then."""
         config = self.present.get(name, {})
         home = os.path.join(self.folder, name)
         socket_dir, log_dir = config.get("sockdir", ""), config.get("logdir", "")
@@ -350,10 +350,12 @@ def remove_entries(folder: str, names: tuple[str, ...]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Bring a folder of simulated ckpool instances to what is wanted.")
-    parser.add_argument("--dir", required=True, help="the folder of the fleet, with the script in it")
-    parser.add_argument("--fleet", default="{}", help="JSON: count, instances; nothing of both: stop all")
-    parser.add_argument("--check", action="store_true", help="only say what would be done")
+    parser = argparse.ArgumentParser(
+        description="Make the simulated ckpool instances of a directory those that are described."
+    )
+    parser.add_argument("--dir", required=True, help="the directory of the fleet, which contains the script")
+    parser.add_argument("--fleet", default="{}", help="JSON: count, instances; without both: stop all")
+    parser.add_argument("--check", action="store_true", help="only print what would be done")
     given = parser.parse_args(argv)
     folder = os.path.abspath(given.dir)
     try:
