@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures: Ansible, pools that are only read from and serve a whole session, and hosts of one's own."""
+"""Fixtures: Ansible, pools that are only read from and serve a whole session, and hosts that see only their own processes."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,52 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.harness import (
-    Ansible,
-    Machine,
-    Simulated,
-    namespaces,
-    processes_with,
-    remove,
-    simulated,
-    wait_for,
-)
-from tests.system.daemon import BTC_ADDRESS, ENVIRONMENT, Answer, RealPool, wait_until
+from tests.support import Simulated, processes_with, wait_for, wait_until
+from tests.support.ansible import Ansible, Direct
+from tests.support.machine import Machine, namespaces
+from tests.support.paths import remove
+from tests.support.target import SIMULATIONS, Target, needs_real
+from tests.system.daemon import BTC_ADDRESS, RealPool
 from tests.system.miner import Miner
+from tests.system.shares import Shares, cheapest
 
-SIMULATIONS: dict[str, dict[str, Any]] = {
-    "2017": {"layout": "2017"},
-    "2025": {"layout": "2025"},
-    "2026": {"layout": "2026"},
-    "api": {"dialect": "api"},
-    "guide": {"dialect": "guide"},
-}
-NOT_SET = f"{ENVIRONMENT} is not set"
-STATISTICS_SECONDS = 75.0
+STATISTICS_SECONDS = 150.0
 """The daemon writes pool.status each minute."""
-
-needs_real = pytest.mark.skipif(not os.environ.get(ENVIRONMENT), reason=NOT_SET)
-needs_namespaces = pytest.mark.skipif(not namespaces(), reason="no namespaces: neither root nor allowed to unshare")
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """A pool that is well and that tests only read from.
-
-    `source` is where its answers come from; `asked` gives the messages it was sent, None where nobody can tell.
-    """
-
-    kind: str
-    source: str
-    socket_dir: Path
-    log_dir: Path
-    users: dict[str, list[str]]
-    ask: Callable[[str, str], Answer]
-    asked: Callable[[], list[str]] | None = None
-
-    @property
-    def is_real(self) -> bool:
-        return self.kind == "real"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -93,25 +57,15 @@ def ansible(folder: Path) -> Ansible:
 
 
 @pytest.fixture(scope="session")
+def direct() -> Direct:
+    return Direct()
+
+
+@pytest.fixture(scope="session")
 def place(folder: Path) -> Callable[[], Path]:
     """A folder that is not used yet, each time."""
     count = iter(range(10**6))
     return lambda: folder / f"{next(count)}"
-
-
-@pytest.fixture
-def simulate(place: Callable[[], Path]) -> Iterator[Callable[..., Simulated]]:
-    """Start simulated pools for one test."""
-    started: list[Simulated] = []
-
-    def start(**options: Any) -> Simulated:
-        pool = Simulated(place(), **options)
-        started.append(pool)
-        return pool.start()
-
-    yield start
-    for pool in started:
-        pool.stop()
 
 
 @pytest.fixture(scope="session", params=[*SIMULATIONS, pytest.param("real", marks=[needs_real, pytest.mark.real])])
@@ -123,25 +77,25 @@ def pool(request: pytest.FixtureRequest, place: Callable[[], Path]) -> Iterator[
 
 def _simulated_target(kind: str, folder: Path) -> Iterator[Target]:
     options = {"users": 4, "uptime": 90000, "accepted": 1e6, "rejected": 2000, "bestshare": 7e5, **SIMULATIONS[kind]}
-    with simulated(folder, **options) as made:
+    with Simulated(folder, **options) as made:
         source = "files" if made.dialect == "public" else made.dialect
         yield Target(kind, source, made.socket_dir, made.log_dir, made.users, made.ask, made.asked)
 
 
 def _real_target() -> Iterator[Target]:
     """A real daemon with three workers of two users, whose shares it has counted."""
-    workers = ("alice.rig1", "alice.rig2", f"{BTC_ADDRESS}.rig1")
-    # Builds that let mindiff go below 1 take any share, so that none has to be mined.
-    with RealPool(settings={"mindiff": -1, "update_interval": 2}) as made:
-        miners = [Miner(made.stratum_port, worker) for worker in workers]
+    workers, way = ("alice.rig1", "alice.rig2", f"{BTC_ADDRESS}.rig1"), cheapest()
+    with RealPool(settings={**way.settings, "update_interval": 2}) as made:
+        shares, miners = Shares(way, made), [Miner(made.stratum_port, worker) for worker in workers]
         try:
             for miner in miners:
                 miner.start()
                 for _share in range(5):
-                    miner.submit_garbage()
-            assert wait_until(lambda: _has_counted(made), STATISTICS_SECONDS, 0.5), "no statistics"
+                    shares.submit(miner)
+            assert wait_until(lambda: _has_counted(made), STATISTICS_SECONDS), "no statistics"
             users = {"alice": ["alice.rig1", "alice.rig2"], BTC_ADDRESS: [f"{BTC_ADDRESS}.rig1"]}
-            yield Target("real", "files", made.socket_dir, made.log_dir, users, made.ask)
+            with shares.kept_coming(miners):
+                yield Target("real", "files", made.socket_dir, made.log_dir, users, made.ask)
         finally:
             for miner in miners:
                 miner.close()
@@ -149,9 +103,11 @@ def _real_target() -> Iterator[Target]:
 
 def _has_counted(made: RealPool) -> bool:
     """Whether its statistics know of the miners, and of their shares."""
-    status = made.status()
-    shares = status.get("accepted", 0) + status.get("rejected", 0)
-    return status.get("Workers") == 3 and shares > 0 and len(list((made.log_dir / "users").iterdir())) == 2
+    try:
+        users = [json.loads(path.read_text()) for path in (made.log_dir / "users").iterdir()]
+    except ValueError:  # caught while it is written
+        return False
+    return made.status().get("Workers") == 3 and [user.get("hashrate1m", "0") != "0" for user in users] == [True, True]
 
 
 @pytest.fixture

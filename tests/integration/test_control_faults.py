@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Control of pools that hang, are down, or may not be used: clear failures, and nothing is done."""
+"""Orders to pools that hang, are down, or may not be used fail clearly and change nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Ansible, Json, Simulated, Task, simulated, wait_for
-from tests.integration.test_faults import NOBODY
+from tests.support import Simulated, wait_for
+from tests.support.ansible import Direct, Json, Task
+from tests.support.privileges import UNPRIVILEGED
 
 TIMEOUT = 0.3
 FAULTS: dict[str, tuple[str, str]] = {
@@ -24,7 +25,7 @@ TASKS: dict[str, Task] = {
     "restore": ("ckpool_loglevel", {"restore": True}),
     "drop": ("ckpool_dropuser", {"users": ["alice"]}),
     "accepting": ("ckpool_clients", {"state": "accepting"}),
-    "redirected": ("ckpool_clients", {"state": "redirected", "redirect_to": "spare:3333"}),
+    "redirected": ("ckpool_clients", {"state": "redirected", "redirect_to": "spare:3333", "redirect_check": False}),
     "look": ("ckpool_step", {"wants": ["stats", "service", "handover", "holders"]}),
     "kill": ("ckpool_step", {"step": "kill", "pid": 1, "started": 1}),
     "clean": ("ckpool_step", {"step": "clean"}),
@@ -36,15 +37,15 @@ STEPS = ("look", "kill", "clean")
 @pytest.fixture(scope="module")
 def pools(place: Callable[[], Path]) -> Iterator[dict[str, Simulated]]:
     with contextlib.ExitStack() as stack:
-        yield {fault: stack.enter_context(simulated(place(), user_names=["alice"], faults=[fault])) for fault in FAULTS}
+        yield {fault: stack.enter_context(Simulated(place(), user_names=["alice"], faults=[fault])) for fault in FAULTS}
 
 
 @pytest.fixture(scope="module")
-def results(ansible: Ansible, pools: dict[str, Simulated]) -> dict[tuple[str, str], Json]:
-    """What comes of each task on each pool, by the name of the fault and that of the task; '?' in check mode."""
+def results(direct: Direct, pools: dict[str, Simulated]) -> dict[tuple[str, str], Json]:
+    """The result of each task on each pool, by fault and task; with '?' in check mode."""
     wait_for(lambda: not pools["down"].pids, "its end")
     found: dict[tuple[str, str], Json] = {}
-    for faults, prefix in ((("hung", "down"), ()), (("no_permission",), NOBODY)):
+    for faults, prefix in ((("hung", "down"), ()), (("no_permission",), UNPRIVILEGED)):
         tasks: dict[tuple[str, str], Task] = {}
         for fault in faults:
             where = {"socket_dir": str(pools[fault].socket_dir), "timeout": TIMEOUT}
@@ -52,7 +53,7 @@ def results(ansible: Ansible, pools: dict[str, Simulated]) -> dict[tuple[str, st
                 tasks[fault, word] = (name, {**where, **options})
                 if word in PREDICTED:
                     tasks[fault, f"{word}?"] = (f"{name}?", {**where, **options})
-        found.update(zip(tasks, ansible.control(tasks.values(), prefix=prefix), strict=True))
+        found.update(zip(tasks, direct.control(tasks.values(), prefix=prefix), strict=True))
     return found
 
 

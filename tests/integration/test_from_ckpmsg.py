@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,8 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.conftest import needs_namespaces
-from tests.integration.harness import ROOT, Ansible, Json, Machine, Record, Run, Simulated
+from tests.support import ROOT, Simulated
+from tests.support.ansible import Ansible, Json, Record, Run
+from tests.support.machine import Machine, needs_namespaces
 
 pytestmark = needs_namespaces
 
@@ -36,7 +35,7 @@ RATE = 3e15
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What stands under one heading: its tasks, and its commands for a shell."""
+    """The contents of one section: its tasks, and its shell commands."""
 
     tasks: list[Json]
     commands: list[str]
@@ -60,7 +59,7 @@ SECTIONS = sections()
 
 
 class Outcome:
-    """What a run of all of the page led to on one pool, and what the commands printed for all of them."""
+    """The results of the whole page on one pool, and the output of the commands for all pools."""
 
     def __init__(self, pool: Simulated, folder: Path, records: Iterable[Record], commands: dict[str, Run]) -> None:
         self.pool, self.folder, self.commands = pool, folder, commands
@@ -93,7 +92,7 @@ def outcomes(ansible: Ansible, place: Callable[[], Path]) -> Iterator[dict[str, 
         for build, settings in BUILDS.items():
             machine = stack.enter_context(Machine(place()))
             pools[build] = Simulated(
-                machine.folder / "pool", machine=machine, user_names=NAMES, hashrate=RATE, **settings
+                machine.folder / "pool", prefix=machine.prefix, user_names=NAMES, hashrate=RATE, **settings
             ).start()
             add_block(pools[build])
             (folder / build).mkdir()
@@ -119,7 +118,7 @@ def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Outcome]) -> Out
 
 
 def bounds(playbook: str, folder: Path) -> Json:
-    """What keeps a playbook from going on for ever, and from writing elsewhere."""
+    """Variables with which a playbook ends, and writes only to the folder of the test."""
     known: dict[str, Json] = {
         "ckpool.fleet.monitor": {"monitor_count": 1},
         "ckpool.fleet.snapshot": {"snapshot_dir": str(folder / "saved")},
@@ -150,6 +149,7 @@ def test_every_line_of_the_guide_leads_to_tasks() -> None:
         assert any(f"stratifier {command}" in row for row in rows), command
 
 
+@pytest.mark.every_core
 def test_the_pool(outcome: Outcome) -> None:
     result = outcome.first("The pool")
     assert result["source"] == {"public": "files"}.get(outcome.pool.dialect, outcome.pool.dialect)
@@ -190,9 +190,9 @@ def test_the_top_users(outcome: Outcome) -> None:
     assert len(rows) == 5, table.output
 
 
-def test_the_work(outcome: Outcome) -> None:
-    assert outcome.first("The work")["workbase"]["height"] > 0
-    assert re.fullmatch(r"block \d+ with \d+ transactions", str(outcome.shown("The work")))
+def test_the_workbase(outcome: Outcome) -> None:
+    assert outcome.first("The workbase")["workbase"]["height"] > 0
+    assert re.fullmatch(r"block \d+ with \d+ transactions", str(outcome.shown("The workbase")))
 
 
 def test_the_log_level(outcome: Outcome) -> None:
@@ -258,29 +258,16 @@ def test_what_is_wrong(outcome: Outcome) -> None:
     assert outcome.shown("What is wrong") == [result["msg"]]
 
 
-def test_the_end(outcome: Outcome) -> None:
-    result = outcome.first("The end")
+def test_shut_down(outcome: Outcome) -> None:
+    result = outcome.first("Shut down")
     assert (result["changed"], result["pid_after"]) == (True, None)
-    assert "is gone" in str(outcome.shown("The end"))
+    assert "is gone" in str(outcome.shown("Shut down"))
     assert not outcome.pool.pids
 
 
 def test_no_harm_was_done(outcome: Outcome) -> None:
-    """Nothing that a public build takes badly was sent, and no user was created."""
+    """Nothing harmful to a public build was sent, and no user was created."""
     asked = outcome.pool.asked()
     assert not [message for message in asked if message.lower().startswith(("stratifierstats", "get", "user"))
                 and message.lower() not in ("getbase", "getbest", "users")]  # fmt: skip
     assert set(outcome.pool.users) == set(NAMES)
-
-
-def test_from_python(place: Callable[[], Path]) -> None:
-    """The first block of docs/python.md, by a Python that has no Ansible about it."""
-    code = blocks((ROOT / "docs" / "python.md").read_text(encoding="utf-8"), "python")[0]
-    with Machine(place()) as machine:
-        Simulated(machine.folder / "pool", machine=machine, user_names=NAMES, uptime=7200).start()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
-        command = [str(machine.interpreter), "-c", code]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("ok ")
-    assert USER in done.stdout

@@ -15,25 +15,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import needs_namespaces
-from tests.integration.harness import HARMLESS, SOCKETS, TERMINAL, Ansible, Json, Machine, Run, Simulated
+from tests.support import HARMLESS, ROOT, SOCKETS, Simulated, free_port
+from tests.support.ansible import TERMINAL, Ansible, Json, Run
+from tests.support.machine import Machine, needs_namespaces
 
 pytestmark = needs_namespaces
 
 PLAYBOOK = "ckpool.fleet.graceful_shutdown"
 ELSEWHERE = "spare.example.org:3333"
 SENT_THERE = "reconnect:spare.example.org,3333"
-DRAIN: Json = {"graceful_shutdown_redirect_to": ELSEWHERE, "graceful_shutdown_poll": 1}
-TYPE_NO = """
-import os, pty, sys
-def answer(terminal):
+#: to where nothing listens, which simulated miners do not mind
+DRAIN: Json = {
+    "graceful_shutdown_redirect_to": ELSEWHERE,
+    "graceful_shutdown_redirect_check": False,
+    "graceful_shutdown_poll": 1,
+}
+MEANT: Json = {"graceful_shutdown_confirm": "yes"}
+HINT = "not confirmed; nothing was done. Without a terminal, set -e graceful_shutdown_confirm=yes"
+ANSWER = """
+import os, pty, sys, threading
+asked, answered = threading.Event(), threading.Event()
+def type_it(terminal):
+    asked.wait()
+    while not answered.wait(0.3):  # input that comes too early is discarded
+        os.write(terminal, sys.argv[1].encode() + b"\\r")
+def read(terminal):
     data = os.read(terminal, 4096)
-    if b"(yes or no)" in data:
-        os.write(terminal, b"no\\n")
+    if asked.is_set() and b"TASK [" in data:
+        answered.set()
+    if b"(yes or no)" in data and not asked.is_set():
+        threading.Thread(target=type_it, args=(terminal,), daemon=True).start()
+        asked.set()
     return data
-sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], answer)))
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
 """
 """Runs a command on a terminal, and answers its question."""
+
+
+def typing(answer: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", ANSWER, answer)
 
 
 class Fleet:
@@ -46,11 +66,12 @@ class Fleet:
             machine = stack.enter_context(Machine(place()))
             self.inventory[host] = machine.host()
             self.pools[host] = [
-                Simulated(machine.folder / pool["name"], machine=machine, users=2, **pool).start() for pool in pools
+                Simulated(machine.folder / pool["name"], prefix=machine.prefix, users=2, **pool).start()
+                for pool in pools
             ]
 
     def told(self) -> dict[str, list[list[str]]]:
-        """What each pool was told, by host, without what it was only asked."""
+        """The messages that each pool was sent, by host, without questions."""
         return {
             host: [[word for word in pool.asked() if word not in HARMLESS] for pool in pools]
             for host, pools in self.pools.items()
@@ -72,7 +93,14 @@ def play(ansible: Ansible, fleet: Fleet, *arguments: str, prefix: Sequence[str] 
 
 def reports_of(run: Run) -> dict[str, list[str]]:
     """The report on each host, as it was shown."""
-    return {record.host: record.result["msg"] for record in run.of("debug")}
+    return {record.host: record.result["msg"] for record in run.of("debug") if record.task.endswith("Show the report")}
+
+
+def plan_of(run: Run) -> list[str]:
+    """What it said before it did anything."""
+    (plan,) = (record.result["msg"] for record in run.of("debug") if record.task == "Show the plan")
+    assert isinstance(plan, list)
+    return plan
 
 
 def shutdowns_of(run: Run) -> dict[str, list[Json]]:
@@ -89,7 +117,7 @@ def stage(place: Callable[[], Path]) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="module")
 def sick(place: Callable[[], Path]) -> Iterator[Fleet]:
-    """A host whose second pool is stubborn, and one after it with a sick pool beside a good one."""
+    """A host whose second pool is stubborn, and after it one with an unhealthy pool beside a healthy one."""
     stale = [{"fault": "stale_work", "age": 1000}]
     with contextlib.ExitStack() as stack:
         yield Fleet(
@@ -113,34 +141,76 @@ def runs(ansible: Ansible, stage: Fleet, sick: Fleet) -> dict[str, Run]:
 
 
 def have_a_window(ansible: Ansible, stage: Fleet) -> dict[str, Run]:
-    """One run after the other: refused twice, in check mode, in earnest, and once more."""
+    """One run after the other: refused in every way, in check mode, for real, and once more."""
     nothing: Json = {"two": [[], []], "one": [[]], "none": []}
     all_three = ["two ckpool", "two solo", "one ckpool"]
     runs = {
         "refused": play(ansible, stage, graceful_shutdown_confirm="no"),
-        "answered": play(ansible, stage, prefix=(sys.executable, "-c", TYPE_NO)),
-        "checked": play(ansible, stage, "--check", "--limit", "two,none", graceful_shutdown_serial=2),
+        "unasked": play(ansible, stage),
+        "answered no": play(ansible, stage, prefix=typing("no")),
+        "answered nothing": play(ansible, stage, prefix=typing("")),
+        "no such host": play(ansible, stage, graceful_shutdown_hosts="two,nosuch", **MEANT),
+        "limit without hosts": play(ansible, stage, "--limit", "one", graceful_shutdown_hosts="two", **MEANT),
+        "checked": play(
+            ansible, stage, "--check", "--limit", "two,none", graceful_shutdown_serial=2, prefix=typing("no")
+        ),
     }
     assert (stage.told(), stage.living()) == (nothing, all_three), "nothing was done"
-    runs["done"] = play(ansible, stage)
+    runs["answered yes"] = play(ansible, stage, "--limit", "one,none", prefix=typing("yes"))
     both = [SENT_THERE, "shutdown"]
+    assert (stage.told(), stage.living()) == ({**nothing, "one": [both]}, all_three[:2])
+    runs["done"] = play(ansible, stage, "--limit", "two,none", **MEANT)
     assert (stage.told(), stage.living()) == ({"two": [both, both], "one": [both], "none": []}, [])
     runs["again"] = play(ansible, stage, "--limit", "two,one", graceful_shutdown_serial=2)
     return runs
 
 
-@pytest.mark.parametrize("name", ["refused", "answered"])
+@pytest.mark.parametrize("name", ["refused", "unasked", "answered no", "answered nothing"])
 def test_not_confirmed(name: str, runs: dict[str, Run]) -> None:
     run = runs[name]
-    assert run.status != 0
-    assert "not confirmed; nothing was done" in run.text
-    assert [record.action.rpartition(".")[2] for record in run.records] == ["assert"]
-    assert ("Shut down the pools of these hosts (yes or no)" in run.output) == (name == "answered")
+    assert run.status == 2
+    assert HINT in run.text
+    assert not run.of("ckpool_shutdown") and not run.of("ckpool_step")
+    assert ("Go ahead (yes or no) [no]" in run.output) == name.startswith("answered")
 
 
-def test_nobody_is_asked_without_a_terminal(runs: dict[str, Run]) -> None:
-    assert runs["done"].status == 0
-    assert "(yes or no)" not in runs["done"].output
+@pytest.mark.parametrize("name", ["no such host", "limit without hosts"])
+def test_hosts_that_do_not_exist(name: str, runs: dict[str, Run]) -> None:
+    assert runs[name].status == 2
+    assert "nothing was done" in runs[name].text
+    assert not runs[name].of("ckpool_health_info")
+
+
+@pytest.mark.parametrize("name", ["refused", "answered no", "answered yes", "checked", "done"])
+def test_it_says_what_it_would_end(name: str, runs: dict[str, Run], stage: Fleet) -> None:
+    hosts = {"checked": ["two"], "done": ["two"], "answered yes": ["one"]}.get(name, ["two", "one"])
+    pools = [(host, pool) for host in hosts for pool in stage.pools[host]]
+    first, *lines = plan_of(runs[name])
+    number, miners = (f"{len(pools)} pool{'s' * (len(pools) > 1)}", 4 * len(pools))
+    assert first == f"To shut down: {number} with {miners} miners on {len(hosts)} host{'s' * (len(hosts) > 1)}"
+    for host, pool in pools:
+        (line,) = (line for line in lines if f"{pool.socket_dir})" in line)
+        assert line.startswith(f"  {host}: {pool.name} ({pool.socket_dir}), pid ")
+        assert f", 4 miners, sent to {ELSEWHERE} first" in line  # and its state, if a busy machine made it slow
+    assert "  none: no ckpool runs here" in lines
+    if name.startswith("answered"):
+        question = runs[name].output.partition("[Ask for confirmation]")[2].partition("(yes or no)")[0]
+        assert all(line in question for line in (first, *lines))
+
+
+def test_an_answer_of_yes(runs: dict[str, Run]) -> None:
+    run = runs["answered yes"]
+    assert run.status == 0
+    assert len(shutdowns_of(run)["one"]) == 1
+
+
+def test_check_mode_asks_nobody(runs: dict[str, Run]) -> None:
+    assert "(yes or no)" not in runs["checked"].output
+
+
+def test_there_is_nothing_to_ask_where_nothing_runs(runs: dict[str, Run]) -> None:
+    assert [record.outcome for record in runs["again"].of("pause")] == ["skipped"]
+    assert plan_of(runs["again"])[0] == "To shut down: 0 pools with 0 miners on 0 hosts"
 
 
 def test_check_mode(runs: dict[str, Run]) -> None:
@@ -155,9 +225,9 @@ def test_check_mode(runs: dict[str, Run]) -> None:
 def test_window(runs: dict[str, Run]) -> None:
     run = runs["done"]
     assert run.status == 0
-    assert list(dict.fromkeys(record.host for record in run.records)) == ["two", "one", "none"]
+    assert list(shutdowns_of(run)) == ["two", "none"]
     results = [result for found in shutdowns_of(run).values() for result in found]
-    assert len(results) == 3
+    assert len(results) == 2
     for result in results:
         assert result["changed"] and (result["clients_before"], result["sent_away"]) == (4, 4)
         assert result["removed"] == list(SOCKETS)
@@ -166,7 +236,7 @@ def test_window(runs: dict[str, Run]) -> None:
 
 def test_report(runs: dict[str, Run]) -> None:
     reports = reports_of(runs["done"])
-    assert [len(lines) for lines in reports.values()] == [2, 1, 1]
+    assert [len(lines) for lines in reports.values()] == [2, 1]
     assert reports["none"] == ["no ckpool runs here"]
     for name, line in zip(("ckpool", "solo"), reports["two"], strict=True):
         assert line.startswith(f"{name} (")
@@ -186,7 +256,7 @@ def test_second_window(runs: dict[str, Run]) -> None:
 def fail_in_the_middle(ansible: Ansible, sick: Fleet) -> Run:
     run = ansible.playbook(
         PLAYBOOK, inventory=sick.inventory, environment={"ANSIBLE_STDOUT_CALLBACK": "json"}, prefix=TERMINAL,
-        variables={**DRAIN, "graceful_shutdown_confirm": "yes", "graceful_shutdown_drain_timeout": 2},
+        variables={**DRAIN, **MEANT, "graceful_shutdown_drain_timeout": 2},
     )  # fmt: skip
     assert sick.living() == ["stays ckpool", "sick ckpool", "sick solo"], run.text
     assert sick.told()["sick"] == [[], []], "the hosts after it are left alone"
@@ -194,7 +264,7 @@ def fail_in_the_middle(ansible: Ansible, sick: Fleet) -> Run:
 
 
 def keep_the_sick(ansible: Ansible, sick: Fleet) -> Run:
-    """The role on all pools of the sick host, and then on the other one alone."""
+    """The role on all pools of the unhealthy host, and then on its other pool alone."""
     strict = {"graceful_shutdown_health_fail_on": "critical", "graceful_shutdown_poll": 1}
     every, other = (
         {"include_role": {"name": PLAYBOOK}, "vars": {**strict, **only}}
@@ -208,11 +278,11 @@ def test_failure_in_the_middle(runs: dict[str, Run], sick: Fleet) -> None:
     """What still runs is put back, and the failure says so."""
     run = runs["failed"]
     assert run.status != 0
-    assert {record.host for record in run.records} == {"stays"}
+    assert {record.host for record in (*run.of("ckpool_step"), *run.of("ckpool_shutdown"))} == {"stays"}
     assert sick.told()["stays"] == [[SENT_THERE, "shutdown"], [SENT_THERE, "accept"]]
     (failure,) = run.results("fail")
     assert "3 of 4 clients are still there" in failure["msg"]
-    assert "Put back to accepting: ckpool" in failure["msg"]
+    assert "These accept miners: ckpool" in failure["msg"]
     ended, kept = shutdowns_of(run)["stays"]
     assert (ended["changed"], ended["sent_away"]) == (True, 4)
     assert (kept["changed"], kept["reason"], kept["sent_away"]) == (True, "drain_timeout", 1)
@@ -233,3 +303,63 @@ def test_a_sick_pool_is_kept_for_a_person_to_look_at(runs: dict[str, Run], sick:
     assert [len(record.result["results"]) for record in run.of("ckpool_shutdown")] == [1]
     assert sick.told()["sick"] == [[], ["shutdown"]]
     assert sick.living() == ["stays ckpool", "sick ckpool"]
+
+
+# Batches
+
+
+@pytest.fixture
+def batches(place: Callable[[], Path]) -> Iterator[Fleet]:
+    """Three hosts, of which the first vanishes once it is known, or was never there."""
+    with contextlib.ExitStack() as stack:
+        yield Fleet(place, stack, a=[{"name": "ckpool"}], b=[{"name": "ckpool"}], c=[{"name": "ckpool"}])
+
+
+LOST: Json = {"ansible_host": "127.0.0.1", "ansible_ssh_retries": 0}
+
+
+def test_a_host_that_cannot_be_looked_at_ends_it_before_anything(ansible: Ansible, batches: Fleet) -> None:
+    lost = {**LOST, "ansible_connection": "ssh", "ansible_port": free_port()}
+    batches.inventory = {"lost": lost, **batches.inventory}
+    run = play(ansible, batches, graceful_shutdown_serial=2, **MEANT)
+    assert run.status != 0
+    assert "lost could not be looked at, or may not be shut down; nothing was done" in run.text
+    assert len(batches.living()) == 3
+
+
+@pytest.mark.every_core
+@pytest.mark.parametrize(
+    ("name", "message", "variables"),
+    [
+        ("graceful_shutdown", "shutdown", {**DRAIN, **MEANT}),
+        ("loglevel", "loglevel=7", {"loglevel_level": 7}),
+        ("drop_user", "dropuser", {"drop_user_users": "nobody"}),
+    ],
+)
+def test_no_batch_begins_where_an_earlier_host_was_lost(
+    ansible: Ansible, batches: Fleet, name: str, message: str, variables: Json
+) -> None:
+    known = "graceful_shutdown_health is defined" if name == "graceful_shutdown" else "true"
+    gone = {"ansible_connection": f"{{{{ 'ssh' if {known} else 'local' }}}}", "ansible_port": free_port(), **LOST}
+    batches.inventory["a"].update(gone)
+    run = ansible.playbook(
+        f"ckpool.fleet.{name}", inventory=batches.inventory, variables={**variables, f"{name}_serial": 2}
+    )
+    assert run.status != 0
+    assert "a failed or could not be reached, so nothing was done on c and on later hosts" in run.text
+    asked = {
+        record.host for record in run.of({"drop_user": "ckpool_dropuser"}.get(name, f"ckpool_{name.split('_')[-1]}"))
+    }
+    assert asked - {"a"} == {"b"}
+    assert batches.told()["c"] == [[]]
+
+
+def test_no_batch_begins_where_a_failure_was_rescued(ansible: Ansible, place: Callable[[], Path]) -> None:
+    check = {"import_tasks": str(ROOT / "playbooks/tasks/check_earlier.yml"), "vars": {"earlier_done": "done"}}
+    fails = {"fail": {"msg": "broken"}, "when": "inventory_hostname == 'a'"}
+    work = {"block": [fails, {"set_fact": {"done": {}}}], "rescue": [{"debug": {"msg": "rescued"}}]}
+    plays = [{"hosts": "all", "gather_facts": False, "serial": 1, "tasks": [check, work]}]
+    run = ansible.playbook(plays, inventory={host: {"ansible_connection": "local"} for host in "abc"})
+    assert run.status == 2
+    assert "a failed or could not be reached, so nothing was done on b" in run.text
+    assert not [record for record in run.of("set_fact") if record.outcome == "ok"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every control module on a real daemon with real miners: what the miners saw of it is what counts."""
+"""Every control module on a real daemon with real miners, judged by what the miners see."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import needs_real
-from tests.integration.harness import Ansible, Json, local, wait_for
-from tests.system.daemon import ENVIRONMENT, SOCKETS, RealPool, free_port, process_alive, wait_until
+from tests.support import SOCKETS, free_port, is_alive, wait_for, wait_until
+from tests.support.ansible import Ansible, Json, local
+from tests.support.target import needs_real
+from tests.system.daemon import ENVIRONMENT, RealPool
 from tests.system.miner import CONNECTED, DISCONNECTED, Miner
+from tests.system.shares import Shares, cheapest
 
 pytestmark = [pytest.mark.real, needs_real]
 
@@ -30,6 +32,7 @@ JOB = "mining.notify"
 SENT_AWAY = "client.reconnect"
 STATS_LINE = "Stratifier stats: {"
 STATS_DEBUG = "Stratifier received stats request"
+NO_CONNECTOR = "the connector of the new process never answers, by a race of the daemon's own"
 
 
 def told(name: str, pool: RealPool, *, is_check: bool = False, **options: Any) -> Json:
@@ -68,7 +71,7 @@ def many(prefix: str = "alice") -> list[str]:
 
 
 def get_work(pool: RealPool, miners: Sequence[Miner], seconds: float = 10) -> None:
-    """Hold that each of them is served: it gets the work of a new block."""
+    """Raise unless each of them is served: it gets the work of a new block."""
     before = [len(miner.seen(JOB)) for miner in miners]
     pool.bitcoind.new_block()
     for miner, count in zip(miners, before, strict=True):
@@ -129,7 +132,7 @@ class Cues:
 
 
 def later(work: Callable[[], Any]) -> concurrent.futures.Future[Any]:
-    """Do something in a thread; its result, or what it raised, is to be had of what is returned."""
+    """Do something in a thread; the future that is returned has its result or its exception."""
     executor = concurrent.futures.ThreadPoolExecutor(1)
     future = executor.submit(work)
     executor.shutdown(wait=False)
@@ -242,9 +245,9 @@ def test_ten_drops_at_once(own: RealPool, ansible: Ansible) -> None:
 
 def test_clients(spare: RealPool, ansible: Ansible) -> None:
     """Sent elsewhere, cut off, kept waiting."""
-    there = f"127.0.0.1:{spare.stratum_port}"
-    # Builds that let mindiff go below 1 take any share.
-    with RealPool(settings={"mindiff": -1}) as pool:
+    there, way = f"127.0.0.1:{spare.stratum_port}", cheapest()
+    with RealPool(settings=way.settings) as pool:
+        shares = Shares(way, pool)
         with crowd(pool, many(), follow_reconnect=True) as miners:
             redirected, again = play(
                 ansible,
@@ -261,7 +264,7 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
         with crowd(pool, ["bob.rig1", "bob.rig2", "carol.rig1"]) as miners:
             play(ansible, told("clients", pool, state="rejecting"))
             time.sleep(1.2)  # of the wait that the daemon is in, up to a second, one message still comes through
-            share = later(lambda: (miners[0].submit_garbage(), time.time()))
+            share = later(lambda: (shares.submit(miners[0]), time.time()))
             time.sleep(1.5)
             assert (share.done(), miners[0].accepted, miners[0].rejected) == (False, 0, 0)
             told_to_accept = time.time()
@@ -273,7 +276,7 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
             )
             reason, answered = share.result(10)
             assert answered > told_to_accept
-            assert (reason, miners[0].accepted) == ("", 1)
+            assert (reason == "", miners[0].accepted) == (way.is_accepted, int(way.is_accepted))
             assert (accepting["changed"], accepting["previous"], accepting["previous_known"]) == (
                 True,
                 "rejecting",
@@ -314,7 +317,7 @@ def test_shutdown(own: RealPool, spare: RealPool, ansible: Ansible) -> None:
     assert [result["changed"] for result in found] == [True, True, False, False, True, False]
     assert (drained["sent_away"], sorted(drained["removed"])) == (MANY, sorted(SOCKETS))
     assert phases(drained) == ["verify", "drain", "shutdown", "clean"]
-    assert (drained["pid_before"], drained["pid_after"], process_alive(pid or 0)) == (pid, None, False)
+    assert (drained["pid_before"], drained["pid_after"], is_alive(pid or 0)) == (pid, None, False)
     assert list(own.socket_dir.iterdir()) == []
     assert arrived["clients"] == MANY
     assert (down["removed"], spare.pid, spare.gone()) == ([], None, True)
@@ -347,38 +350,115 @@ def test_shutdown_of_a_pool_that_dies_while_it_drains(own: RealPool, ansible: An
             own.kill()
 
         murderer = later(murder)
-        (result,) = play(ansible, told("shutdown", own, redirect_to=f"127.0.0.1:{free_port()}", drain_timeout=20))
+        (result,) = play(
+            ansible,
+            told("shutdown", own, redirect_to=f"127.0.0.1:{free_port()}", redirect_check=False, drain_timeout=20),
+        )
         murderer.result(10)
     assert (result["failed"], result["phase"], result["reason"]) == (True, "drain", "ended")
     assert result["state"] == "down"
     assert phases(result) == ["verify", "drain"]
 
 
-def test_restart(own: RealPool, ansible: Ansible) -> None:
-    """A new process, and all the miners."""
-    pid = own.pid
-    with crowd(own, many(), follow_reconnect=True) as miners:
-        checked, result, after = play(
+@pytest.mark.parametrize("way", ["auto", "dropall"])
+def test_restart(own: RealPool, ansible: Ansible, way: str) -> None:
+    """A new process, and all the miners, those who ignore that they shall reconnect among them; twice in a row."""
+    with contextlib.ExitStack() as stack:
+        heedless = stack.enter_context(crowd(own, many("bob")[:4], follow_reconnect=True, heed_reconnect=False))
+        miners = heedless + stack.enter_context(crowd(own, many()[4:], follow_reconnect=True))
+        for turn in (1, 2):
+            pid = own.pid
+            checked, result, after, look = play(
+                ansible,
+                told("restart", own, sever=way, is_check=True),
+                told("restart", own, sever=way, clients_percent=100, clients_timeout=15, restart_timeout=15),
+                told("wait", own, clients_min=MANY, clients_max=MANY, stable_for=1, wait_timeout=5),
+                told("step", own, wants=["connections"]),
+            )
+            if result.get("reason") == "not_answering" and not own.has_connector():
+                pytest.skip(NO_CONNECTOR)
+            assert (checked["failed"], checked["changed"], checked["pid_after"]) == (False, True, pid)
+            assert (result["failed"], result["changed"], result["clients_before"], result["clients_after"]) == (
+                False, True, MANY, MANY,
+            )  # fmt: skip
+            assert phases(result) == ["verify", "handover", "ready", "clients"]
+            assert (result["pid_before"], result["pid_after"]) == (pid, own.pid)
+            assert own.pid != pid
+            assert own.processes() == [own.pid]
+            assert not after["failed"]
+            assert (
+                result["sever"] == checked["sever"] == ("dropall" if way == "dropall" else look["connections"]["sever"])
+            )
+            assert (result["stranded_before"], result["stranded_after"]) == (0, 0)
+            assert result["severed"] >= (len(heedless) if way == "auto" else 0)
+            assert (look["connections"]["held"], look["connections"]["stranded"]) == (MANY, 0)
+            get_work(own, miners)
+            gaps = [max(gap_of(miner, turn), 0.0) for miner in miners]
+            # None of them was away for longer than was said; the two clocks are looked at every 50 ms.
+            assert result["longest_gap"] is not None and max(gaps) <= result["longest_gap"] + 0.5, gaps
+            assert clients_of(own) == MANY
+
+
+def gap_of(miner: Miner, turn: int) -> float:
+    """Seconds for which a miner was without a connection, when that was cut for the last time in a turn."""
+    ends, begins = miner.seen(DISCONNECTED), miner.seen(CONNECTED)
+    assert len(begins) == len(ends) + 1 and len(ends) >= turn
+    return begins[-1].when - ends[-1].when
+
+
+def test_those_whom_a_restart_by_hand_strands_are_seen_and_freed(own: RealPool, ansible: Ansible) -> None:
+    with crowd(own, many()[:6], follow_reconnect=True, heed_reconnect=False) as miners:
+        own.ask("listener", "restart")
+        pid = own.pid
+        assert wait_until(lambda: own.pid not in (None, pid) and own.is_ready(), 15)
+        if not wait_until(own.has_connector, 15):
+            pytest.skip(NO_CONNECTOR)
+        health, seen = play(ansible, told("health_info", own), told("step", own, wants=["connections"]))
+        assert seen["connections"]["stranded"] == 6
+        checks = {check["name"]: check for check in health["health"]["checks"]}
+        assert (checks["stranded"]["status"], checks["stranded"]["observed"]) == ("warning", 6)
+        (severed,) = play(
             ansible,
-            told("restart", own, is_check=True),
-            told("restart", own, clients_percent=100, clients_timeout=15, restart_timeout=15),
-            told("wait", own, clients_min=MANY, clients_max=MANY, stable_for=1, wait_timeout=5),
+            told("step", own, step="sever", **{key: seen["process"][key] for key in ("pid", "started")}),
         )
-        if result.get("reason") == "not_answering" and not own.has_connector():
-            pytest.skip("the connector of the new process never answers, by a race of the daemon's own")
-        assert (checked["failed"], checked["changed"], checked["pid_after"]) == (False, True, pid)
-        assert (result["failed"], result["changed"], result["clients_before"], result["clients_after"]) == (
-            False, True, MANY, MANY,
-        )  # fmt: skip
-        assert phases(result) == ["verify", "reconnect", "handover", "ready", "clients"]
-        assert (result["pid_before"], result["pid_after"]) == (pid, own.pid)
-        assert own.pid != pid
-        assert own.processes() == [own.pid]
-        assert not after["failed"]
-        assert counts_of(miners, SENT_AWAY) == {1}
+        assert severed["severed"] == 6
+        assert wait_until(lambda: clients_of(own) == 6, 10)
         get_work(own, miners)
-        assert counts_of(miners, CONNECTED) == {2}
-        assert clients_of(own) == MANY
+
+
+def test_a_pool_that_is_stopped_while_it_drains_is_forced(own: RealPool, ansible: Ansible) -> None:
+    with crowd(own, ["alice.rig1", "bob.rig1"], heed_reconnect=False) as miners:
+
+        def stop() -> None:
+            miners[0].wait_for(SENT_AWAY, seconds=20)
+            own.kill(signal.SIGSTOP)
+
+        stopper = later(stop)
+        options: Json = {
+            "redirect_to": f"127.0.0.1:{free_port()}",
+            "redirect_check": False,
+            "drain_timeout": 30,
+            "force_after": 1,
+            "kill_after": 1,
+        }
+        (result,) = play(ansible, told("shutdown", own, **options))
+        stopper.result(10)
+    assert (result["failed"], result["forced"]) == (False, "kill")
+    assert phases(result) == ["verify", "drain", "terminate", "kill"]
+    assert own.gone()
+
+
+def test_rejecting_ends_by_itself(own: RealPool, ansible: Ansible) -> None:
+    with crowd(own, ["alice.rig1"], timeout=60.0) as (alice,):
+        rejecting, look = play(ansible, told("clients", own, state="rejecting", accept_after="15s"), told("step", own))
+        assert look["left_rejecting"]["by"] == "ckpool_clients"
+        assert look["left_rejecting"]["accepts_at"] == rejecting["accepts_at"]
+        time.sleep(1.2)  # of the wait that the daemon is in, up to a second, one message still comes through
+        share = later(alice.submit_garbage)
+        share.result(60)
+        assert time.time() >= rejecting["accepts_at"]
+        (look,) = play(ansible, told("step", own))
+        assert look["left_rejecting"] is None
 
 
 def test_restart_that_cannot_be(ansible: Ansible, place: Callable[[], Path]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import SOCKETS, Ansible, Json, Run, processes_with
-from tests.system.daemon import ask
+from tests.support import SOCKETS, ask, processes_with
+from tests.support.ansible import Ansible, Json, Run
 
 COUNT = 4
 SICK = {"name": "sick", "faults": [{"fault": "hung", "sockets": ["stratifier"]}]}
@@ -60,6 +60,7 @@ def life(ansible: Ansible, place: Callable[[], Path]) -> Iterator[Life]:
     yield Life(ansible, place())
 
 
+@pytest.mark.every_core
 def test_every_run_succeeds(life: Life) -> None:
     for word, run in life.runs.items():
         assert run.status == 0, (word, run.text)

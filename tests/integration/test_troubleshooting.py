@@ -2,24 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every message that docs/troubleshooting.md explains is provoked, and quoted there as it is printed."""
+"""Every message that docs/troubleshooting.md explains is provoked, and the page quotes it as it is printed."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
+import shutil
 import socket
-import struct
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import needs_namespaces
-from tests.integration.harness import ROOT, Ansible, Json, Machine, Simulated, Task, simulated
-from tests.integration.test_faults import without_privileges
+from tests.support import ROOT, SIMULATOR, Simulated, wait_for
+from tests.support.ansible import Ansible, Direct, Json, Run, Task
+from tests.support.exchange import free_port
+from tests.support.fake_service import FakeService, http
+from tests.support.machine import Machine, namespaces, needs_namespaces
+from tests.support.privileges import without_privileges
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 QUICK = 0.5
@@ -38,12 +45,22 @@ POOLS: dict[str, Json] = {
     "restart fails": {"faults": ["restart_old"]},
     "no config": {},
     "strict log": {},
+    "linked": {},
+    "clock": {},
     **{fault: {"faults": [{"fault": fault, "sockets": ["stratifier"]}]}
        for fault in ("half_reply", "oversized", "garbage", "no_reply")},
 }  # fmt: skip
-#: what fake pools say to anything
-FAKES = {"unknown": "unknown", "pong": "pong", "Invalid": "Invalid"}
+COUNTS = '{"workbases": {"count": 1, "generated": 1}, "clients": {"count": 0}}'
+#: builds of which no public one is like that: what they say to which message; all else they close on
+BUILDS: dict[str, dict[str, str]] = {
+    "says unknown": {"ping": "pong", "stats": "unknown"},
+    "says invalid": {"ping": "pong", "loglevel=5": "Invalid"},
+    "says nonsense": {"ping": "PONG but no"},
+    "says error": {"ping": "pong", "stats": '{"error": 404}'},
+    "strands": {"ping": "pong", "stats": COUNTS, "getbest": "0" * 64},
+}
 GUIDE = {"source": "guide"}
+ACTIONS = ("ckpool_restart", "ckpool_shutdown", "ckpool_wait")
 NOBODY = "1111111111111111111114oLvT2"
 
 #: message of the page, by a short name: the pool, and the task that provokes it there
@@ -61,9 +78,17 @@ CASES: dict[str, tuple[str, str, Json]] = {
     "queue": ("queue", "ckpool_command", {"command": "ping"}),
     "shutdown of a hung one": ("hung listener", "ckpool_shutdown", {}),
     "restart of a hung one": ("hung listener", "ckpool_restart", {}),
+    "stranded": ("strands", "ckpool_health_info", {}),
     "starting": ("starting", "ckpool_stats", {}),
     "wait": ("starting", "ckpool_wait", {"wait_timeout": 1}),
-    "text": ("unknown", "ckpool_stats", GUIDE),
+    "another peer": ("others", "ckpool_loglevel", {"level": 5}),
+    "another peer of a pool": ("linked", "ckpool_loglevel", {"level": 5}),
+    "unknown, reading": ("linked", "ckpool_stats", {}),
+    "no such pid": ("any", "ckpool_stats", {"pid": 4194304}),
+    "restart of no such pid": ("any", "ckpool_restart", {"pid": 4194304}),
+    "nonsense, reading": ("says nonsense", "ckpool_stats", {"fail_when_down": True}),
+    "error": ("says error", "ckpool_stats", GUIDE),
+    "text": ("says unknown", "ckpool_stats", GUIDE),
     "half": ("half_reply", "ckpool_stats", GUIDE),
     "oversized": ("oversized", "ckpool_stats", GUIDE),
     "garbage": ("garbage", "ckpool_stats", GUIDE),
@@ -76,13 +101,15 @@ CASES: dict[str, tuple[str, str, Json]] = {
     "harmful": ("well", "ckpool_command", {"command": "stratifierstats"}),
     "harmful query": ("well", "ckpool_command", {"command": {"method": "stats"}}),
     "creating": ("well", "ckpool_command", {"command": "getuser=bob", "socket": "stratifier"}),
-    "refused level": ("Invalid", "ckpool_loglevel", {"level": 5}),
-    "no log dir": ("pong", "ckpool_stats", {"source": "files"}),
+    "refused level": ("says invalid", "ckpool_loglevel", {"level": 5}),
+    "no log dir": ("others", "ckpool_stats", {"source": "files"}),
     "wrong log dir": ("well", "ckpool_stats", {"log_dir": "/nonexistent/logs"}),
     "no users dir": ("well", "ckpool_user_info", {"log_dir": "/nonexistent/logs"}),
     "bad status": ("bad status", "ckpool_stats", {}),
+    "clock": ("clock", "ckpool_health_info", {}),
     "clients unknown": ("strict log", "ckpool_dropuser", {"users": [NOBODY], "watch": 0}),
     "work without bitcoind": ("no bitcoind", "ckpool_workbase_info", {}),
+    "redirect": ("well", "ckpool_clients", {"state": "redirected", "redirect_to": "127.0.0.1:1"}),
     "obstacle": ("no config", "ckpool_restart", {}),
     "no new process": ("restart fails", "ckpool_restart", {"restart_timeout": 2}),
     "user name": ("well", "ckpool_user_info", {"users": ["../../etc/passwd"]}),
@@ -93,37 +120,53 @@ CASES: dict[str, tuple[str, str, Json]] = {
     "nobody named": ("well", "ckpool_dropuser", {}),
 }
 #: those that are no failures
-ANSWERS = {"starting"}
+ANSWERS = {"stranded", "starting", "clock", "unknown, reading"}
 
 
-class Fake:
-    """Four sockets that say the same to everybody, or nothing at all."""
+#: a ckpool of which each answer is given, as a program that is called like one; it reads no miner
+BUILD = """
+import json, os, select, socket, struct, sys, threading
+folder, config = sys.argv[2], sys.argv[4]
+says = json.load(open(config))["says"]
+open("/proc/self/comm", "w").write("ckpool")
+open(folder + "/main.pid", "w").write(str(os.getpid()))
+stratum = socket.create_server(("127.0.0.1", 0))
+waiting = select.epoll()
+waiting.register(stratum)
+def answer(server):
+    while True:
+        connection = server.accept()[0]
+        with connection:
+            (length,) = struct.unpack("<I", connection.recv(4))
+            reply = says.get(connection.recv(length).decode(), "").encode()
+            if reply:
+                connection.sendall(struct.pack("<I", len(reply)) + reply)
+for name in ("listener", "stratifier", "connector", "generator"):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(folder + "/" + name)
+    server.listen(8)
+    threading.Thread(target=answer, args=(server,), daemon=True).start()
+print(stratum.getsockname()[1], flush=True)
+miners = []
+while True:
+    miners.append(stratum.accept())
+"""
 
-    def __init__(self, folder: Path, reply: str) -> None:
-        folder.mkdir(parents=True)
-        self.socket_dir = folder
-        self._reply = struct.pack("<I", len(reply)) + reply.encode()
-        self._servers = [self._serve(str(folder / name)) for name in SOCKETS]
 
-    def _serve(self, path: str) -> socket.socket:
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(path)
-        server.listen(8)
-        threading.Thread(target=self._answer, args=(server,), daemon=True).start()
-        return server
-
-    def _answer(self, server: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection = server.accept()[0]
-                with connection, contextlib.suppress(OSError):
-                    connection.recv(4096)
-                    connection.sendall(self._reply)
-
-    def close(self) -> None:
-        for server in self._servers:
-            server.shutdown(socket.SHUT_RDWR)
-            server.close()
+@contextlib.contextmanager
+def build(folder: Path, says: Mapping[str, str]) -> Iterator[tuple[Path, int]]:
+    """A ckpool with given replies: its socket directory, and the port of its miners."""
+    sockets = folder / "s"
+    sockets.mkdir(parents=True)
+    (folder / "ckpool").write_text(BUILD)
+    (folder / "ckpool.conf").write_text(json.dumps({"logdir": str(folder), "says": says}))
+    command = [sys.executable, str(folder / "ckpool"), "-s", str(sockets), "-c", str(folder / "ckpool.conf")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield sockets, int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +175,10 @@ def places(place: Callable[[], Path]) -> Iterator[dict[str, Json]]:
     with contextlib.ExitStack() as stack:
         found: dict[str, Json] = {"nowhere": {"socket_dir": "/nonexistent/ckpool"}, "any": {}}
         for name, settings in POOLS.items():
-            pool = stack.enter_context(simulated(place(), users=1, uptime=7200, **settings))
+            pool = stack.enter_context(Simulated(place(), users=1, uptime=7200, **settings))
             found[name] = {"socket_dir": str(pool.socket_dir), "log_dir": str(pool.log_dir)}
             if name == "no config":
-                pool.config.unlink()
+                pool.config_path.unlink()
             if name == "strict log":
                 pool.ask("listener", "loglevel=3")
                 (pool.log_dir / "ckpool.log").write_text("")
@@ -144,12 +187,41 @@ def places(place: Callable[[], Path]) -> Iterator[dict[str, Json]]:
                 (broken / "pool").mkdir(parents=True)
                 (broken / "pool" / "pool.status").write_text("")
                 found["bad status"] = {**found[name], "log_dir": str(broken)}
-        for name, reply in FAKES.items():
-            fake = Fake(place(), reply)
-            stack.callback(fake.close)
-            found[name] = {"socket_dir": str(fake.socket_dir)}
+            if name == "linked":
+                link_to(found["well"]["socket_dir"], pool.socket_dir)
+            if name == "clock":
+                set_ahead(pool.log_dir / "pool" / "pool.status", 7200)
+        for name, says in BUILDS.items():
+            sockets, port = stack.enter_context(build(place(), says))
+            found[name] = {"socket_dir": str(sockets)}
+            if name == "strands":
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         found |= {name: {"socket_dir": str(make(place(), stack))} for name, make in ODD.items()}
         yield found
+
+
+def set_ahead(status: Path, seconds: int) -> None:
+    """Give statistics a time in the future, as after a clock was set back."""
+    then = int(time.time()) + seconds
+    status.write_text(re.sub(r'("lastupdate": ?)\d+', rf"\g<1>{then}", status.read_text()))
+    os.utime(status, (then, then))
+
+
+def link_to(others: str, ours: Path) -> None:
+    """Link the sockets of one pool to those of another."""
+    for name in SOCKETS:
+        (ours / name).unlink()
+        (ours / name).symlink_to(Path(others) / name)
+
+
+def others(folder: Path, stack: contextlib.ExitStack) -> Path:
+    """Sockets of this very process, which is no ckpool."""
+    folder.mkdir()
+    for name in SOCKETS:
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.bind(str(folder / name))
+        server.listen(8)
+    return folder
 
 
 def files(folder: Path, _stack: contextlib.ExitStack) -> Path:
@@ -180,15 +252,20 @@ def queue(folder: Path, stack: contextlib.ExitStack) -> Path:
 
 
 ODD: dict[str, Callable[[Path, contextlib.ExitStack], Path]] = {
-    "files": files, "datagrams": datagrams, "queue": queue,
+    "files": files, "datagrams": datagrams, "queue": queue, "others": others,
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def results(ansible: Ansible, places: dict[str, Json]) -> dict[str, Json]:
-    """What each task said."""
-    tasks = [(module, {**places[name], "timeout": QUICK, **options}) for name, module, options in CASES.values()]
-    return dict(zip(CASES, run(ansible, tasks), strict=True))
+def results(ansible: Ansible, direct: Direct, places: dict[str, Json]) -> dict[str, Json]:
+    """The result of each task. Actions are run by Ansible, modules without it."""
+    tasks = {
+        word: (module, {**places[name], "timeout": QUICK, **options}) for word, (name, module, options) in CASES.items()
+    }
+    actions = {word: task for word, task in tasks.items() if task[0] in ACTIONS}
+    modules = {word: task for word, task in tasks.items() if task[0] not in ACTIONS}
+    found = dict(zip(actions, run(ansible, list(actions.values())), strict=True))
+    return {**found, **dict(zip(modules, direct.run(modules.values()), strict=True))}
 
 
 def run(ansible: Ansible, tasks: Sequence[Task], **how: Any) -> list[Json]:
@@ -215,29 +292,43 @@ def quoted(message: str, place: Json) -> str:
     return " ".join(message.split())
 
 
-_ONE = r"\S+ \(pid \d+\) in [^\s;)]+"
+_ONE = r"\S+ \(pid: \d+\) in [^\s;)]+"
 PATTERNS = (
     (rf"(no ckpool runs here|running here: {_ONE}(; {_ONE})*)(; ended ones left [^\s;).]+)?(?=$|\.|;|\))",
-     "running here: solo (pid 4243) in /run/ckpool/solo"),
+     "running here: solo (pid: 4243) in /run/ckpool/solo"),
     (r" is [dsl-][rwxsStT-]{9} \S+:\S+; we are \S+ \(groups [^)]*\)",
      " is drwxr-x--- ckpool:ckpool; we are deploy (groups deploy)"),
     (r"become_user: \S+, or join the group \S+", "become_user: ckpool, or join the group ckpool"),
+    (r"(ckpool is|to|named) pid \d+", r"\1 pid 4243"),
     (r"\bpid (?!4243)\d+", "pid 4242"),
+    (r"of \w+ answers", "of ckpool answers"),
+    (r"\bpid: (?!4243)\d+", "pid: 4242"),
+    (r"127\.0\.0\.1:1\b", "spare.example.org:3333"),
+    (r"future, by \d+ s", "future, by 7200 s"),
+    (r" at \d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d( UTC|Z)", " at 2026-11-13 18:40:00 UTC"),
     (r"/tmp/ckf-\S+?/([\w.]+\.conf)", r"/etc/ckpool/\1"),
     (r"pid 4242 \([^)]*simulated_ckpool[^)]*\)", "pid 4242 (/usr/local/bin/ckpool -c /etc/ckpool/ckpool.conf)"),
     (r"after \d+ of", "after 2 of"),
     (r"[\d.]+ [TP]H/s, 1 users, 2 workers \(files, \d+ s old\)", "1.03 PH/s, 1 users, 2 workers (files, 6 s old)"),
-    (r"after 2 of \d+ bytes", "after 2 of 549 bytes"),
-    (r"with \d+ bytes that", "with 549 bytes that"),
 )  # fmt: skip
+
+
+def said(name: str, results: dict[str, Json], places: dict[str, Json]) -> str:
+    """The text of a case that the page should quote."""
+    return quoted(results[name]["msg"], places[CASES[name][0]])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_page_quotes_it(name: str, results: dict[str, Json], places: dict[str, Json]) -> None:
     result = results[name]
     assert result["failed"] == (name not in ANSWERS), result["msg"]
-    assert quoted(result["msg"], places[CASES[name][0]]) in page()
+    assert said(name, results, places) in page()
     assert str(result.get("hint", "")) in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["error", "oversized", "garbage", "nonsense, reading"])
+def test_what_no_ckpool_says_has_one_reason(name: str, results: dict[str, Json]) -> None:
+    assert results[name]["reason"] == "garbage"
 
 
 def test_the_end_of_the_log_is_shown(results: dict[str, Json]) -> None:
@@ -246,7 +337,7 @@ def test_the_end_of_the_log_is_shown(results: dict[str, Json]) -> None:
 
 
 def test_permission(ansible: Ansible, places: dict[str, Json], place: Callable[[], Path]) -> None:
-    with simulated(place(), faults=["no_permission"]) as pool:
+    with Simulated(place(), faults=["no_permission"]) as pool:
         where = {"socket_dir": str(pool.socket_dir)}
         tasks: list[Task] = [("ckpool_loglevel", {**where, "level": 5}), ("ckpool_stats", {**where, "source": "guide"})]
         control, reading = run(ansible, tasks, prefix=without_privileges())
@@ -258,7 +349,7 @@ def test_permission(ansible: Ansible, places: dict[str, Json], place: Callable[[
 @needs_namespaces
 def test_several(ansible: Ansible, place: Callable[[], Path]) -> None:
     with Machine(place()) as machine:
-        pools = [Simulated(machine.folder / name, machine=machine, name=name).start() for name in ("one", "two")]
+        pools = [Simulated(machine.folder / name, prefix=machine.prefix, name=name).start() for name in ("one", "two")]
         (result,) = run(ansible, [("ckpool_stats", {})], inventory={"this-machine": machine.host()})
     message = result["msg"]
     for pool in pools:
@@ -267,9 +358,170 @@ def test_several(ansible: Ansible, place: Callable[[], Path]) -> None:
     assert quoted(message, {}) in page()
 
 
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may give a file to somebody else, or be somebody else"
+)
+HIM = 12345  #: a user of whom nobody knows anything
+
+
+def as_him() -> list[str]:
+    """A command to run something as another user, who can run the simulation."""
+    command = ["setpriv", f"--reuid={HIM}", f"--regid={HIM}", "--clear-groups"]
+    trial = [*command, sys.executable, str(SIMULATOR), "--help"]
+    if not shutil.which("setpriv") or subprocess.run(trial, capture_output=True, check=False).returncode:
+        pytest.skip("no setpriv, or the tests are where other users cannot read them")
+    return command
+
+
+class SimulatedAsHim(Simulated):
+    """One of another user."""
+
+    def command(self, *more: str) -> list[str]:
+        os.chown(self.folder, HIM, HIM)
+        return [*as_him(), *super().command(*more)]
+
+
+@needs_root
+def test_a_file_of_others(ansible: Ansible, place: Callable[[], Path]) -> None:
+    """In the log directory of a user, what only root may read is not shown."""
+    pool = SimulatedAsHim(place())
+    where = {"socket_dir": str(pool.socket_dir)}
+    try:
+        pool.start()
+        (pool.log_dir / "pool" / "pool.status").unlink()
+        (pool.log_dir / "pool" / "pool.status").write_text("{}")
+        (pool.log_dir / "pool" / "pool.status").chmod(0o600)
+        (result,) = run(ansible, [("ckpool_stats", {**where, "source": "files"})])
+    finally:
+        pool.stop()
+    assert result["reason"] == "not_permitted"
+    assert quoted(result["msg"], {**where, "log_dir": str(pool.log_dir)}).replace(str(HIM), "ckpool") in page()
+
+
+def test_left_rejecting(ansible: Ansible, simulate: Callable[..., Simulated]) -> None:
+    where = {"socket_dir": str(simulate().socket_dir)}
+    tasks = [("ckpool_clients", {**where, "state": "rejecting", "accept_after": "0"}), ("ckpool_wait", where)]
+    steps = [{f"ckpool.fleet.{name}": options} for name, options in tasks]
+    done = ansible.playbook([{"hosts": "all", "gather_facts": False, "tasks": steps}])
+    (line,) = (line for line in done.text.splitlines() if "left rejecting" in line)
+    assert quoted(line.partition("]: ")[2], where) in page()
+
+
+@needs_root
+def test_rights_of_two_users(ansible: Ansible, place: Callable[[], Path]) -> None:
+    if not shutil.which("setpriv"):
+        pytest.skip("no setpriv")
+    folder = place()
+    folder.mkdir(parents=True)
+    (folder / "ckpool").write_text(
+        "import time\nopen('/proc/self/comm', 'w').write('ckpool')\nprint(flush=True)\ntime.sleep(900)"
+    )
+    command = ["setpriv", f"--ruid={HIM}", sys.executable, str(folder / "ckpool"), "-s", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout and process.stdout.readline()
+            (result,) = run(ansible, [("ckpool_restart", {"pid": process.pid})])
+        finally:
+            process.kill()
+    assert result["reason"] == "mixed_rights"
+    assert quoted(result["msg"], {}) in page()
+
+
+@needs_namespaces
+def test_the_first_process_of_a_container(ansible: Ansible, place: Callable[[], Path]) -> None:
+    pool = Simulated(place())
+    pool.folder.mkdir(parents=True)
+    pool.write()
+    command = ["unshare", *namespaces(), *pool.command()]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for((pool.socket_dir / "listener").exists, "its listener")
+            where = {"socket_dir": str(pool.socket_dir)}
+            (result,) = run(ansible, [("ckpool_restart", where)])
+        finally:
+            process.kill()
+    assert result["reason"] == "first_process"
+    assert quoted(result["msg"], where) in page()
+
+
+#: what a play over no host, or without an answer, says
+PLAYS: dict[str, tuple[tuple[str, ...], Json]] = {
+    "a limit that fits no host": (("--limit", "pool1,pool9"), {}),
+    "a limit that leaves none": (("--limit", "pool2"), {"graceful_shutdown_hosts": "pool1"}),
+    "a pattern": ((), {"graceful_shutdown_hosts": "pools"}),
+    "nobody to ask": (("--limit", "pool1"), {}),
+}
+
+
+@pytest.fixture(scope="module")
+def plays(ansible: Ansible, place: Callable[[], Path]) -> Iterator[dict[str, list[str]]]:
+    """The messages of the failed tasks of each play."""
+    with Machine(place()) as machine:
+        Simulated(machine.folder / "s", prefix=machine.prefix, users=1).start()
+        hosts = {name: machine.host() for name in ("pool1", "pool2")}
+        runs = {
+            name: ansible.playbook("ckpool.fleet.graceful_shutdown", *arguments, inventory=hosts, variables=variables)
+            for name, (arguments, variables) in PLAYS.items()
+        }
+        yield {name: failures(run) for name, run in runs.items()}
+
+
+def failures(run: Run) -> list[str]:
+    return [record.result["msg"] for record in run.records if record.outcome == "failed"]
+
+
+@needs_namespaces
+@pytest.mark.parametrize("name", PLAYS)
+def test_plays(name: str, plays: dict[str, list[str]]) -> None:
+    (message,) = plays[name]
+    assert quoted(message, {}) in page()
+
+
+@needs_namespaces
+def test_what_was_there_and_is_not(ansible: Ansible, place: Callable[[], Path]) -> None:
+    report = place()
+    known = {
+        "host": "pool1",
+        "instance": "solo",
+        "socket_dir": "/run/ckpool/solo",
+        "root": "/",
+        "last_seen": 1794600000,
+    }
+    report.write_text(json.dumps({"generated": 1794600000, "fleet": [], "known": [known]}))
+    with Machine(place()) as machine:
+        Simulated(machine.folder / "s", prefix=machine.prefix, users=1).start()
+        hosts = {"pool1": machine.host()}
+        variables = {"health_check_json_file": str(report)}
+        done = ansible.playbook("ckpool.fleet.health_check", inventory=hosts, variables=variables)
+    (line,) = (line for line in done.output.splitlines() if "was here at" in line)
+    assert quoted(line, {}) in page()
+
+
+@pytest.mark.parametrize("kind", ["no connection to", "does not accept the token"])
+def test_a_service_that_gives_no_verdict(kind: str, ansible: Ansible) -> None:
+    with FakeService(lambda _path: [http(b"", "401 Unauthorized")]) as service:
+        port = service.port if "token" in kind else free_port()
+        host = {
+            "health_check_http_url": f"http://127.0.0.1:{port}",
+            "health_check_http_token": "0123456789abcdef-Token",
+        }
+        done = ansible.playbook(
+            "ckpool.fleet.health_check", inventory={"pool1": host}, variables={"health_check_via": "http"}
+        )
+    (line,) = {line for line in done.output.splitlines() if line.startswith("pool1 ") and kind in line}
+    assert quoted(line, {}).replace(f"127.0.0.1:{port}", "10.0.0.1:9333") in page()
+
+
 def test_nothing_is_quoted_that_is_not_provoked(results: dict[str, Json], places: dict[str, Json]) -> None:
-    """A message that was changed, or went away, does not stay on the page."""
-    known = {quoted(result["msg"], places[CASES[name][0]]) for name, result in results.items()}
+    """A message that was changed or removed does not stay on the page."""
+    known = {said(name, results, places) for name in results}
     blocks = re.findall(r"^```text\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    others = [text for text in (" ".join(block.split()) for block in blocks) if text not in known]
-    assert [text.partition(":")[0] for text in others] == ["connect", "find"], others
+    # Each of these has a test of its own, which some machines skip.
+    elsewhere = ("connect: not permitted", "find: several", "verify: find: ", "read: not permitted", "pid 4242 was left",
+                 "verify: ckpool (/tmp/ckpool): pid 4242 is the first", "pool1 solo gone", "no host of", "--limit pool2",
+                 "no host of", "not confirmed", "pool1 - unreachable", "pool1 - failed")  # fmt: skip
+    texts = [" ".join(block.split()) for block in blocks]
+    others = [text for text in texts if text not in known]
+    assert [text for text in others if not text.startswith(elsewhere)] == []
+    assert len(others) == len(elsewhere)
+    assert len(texts) == len(set(texts))

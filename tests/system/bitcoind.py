@@ -112,7 +112,8 @@ class FakeBitcoind:
     """A thread that listens on 127.0.0.1 and answers as bitcoind would.
 
     `difficulty` is the network's, `port` 0 takes a free one. Attributes to look at: `port`, `calls` (every request
-    seen), `blocks` (hex of every block submitted), `height`, `best` (hash of the newest block, hex).
+    seen), `blocks` (hex of every block submitted), `height`, `best` (hash of the newest block, hex). `target`, if set, is
+    what the next templates give as theirs, whatever their bits say.
     """
 
     def __init__(self, port: int = 0, *, difficulty: float = 1_000_000.0, state: State = State.UP) -> None:
@@ -120,6 +121,7 @@ class FakeBitcoind:
         self.blocks: list[str] = []
         self.height = 850_000
         self.best = ""
+        self.target: int | None = None
         self._bits = bits_of(difficulty)
         self._state = state
         self._lock = threading.RLock()
@@ -230,7 +232,7 @@ class FakeBitcoind:
             with connection, connection.makefile("rb") as reader, contextlib.suppress(OSError, ValueError):
                 while (body := read_request(reader)) is not None:
                     if self._state is State.HANG:
-                        reader.read(1)  # until the caller gives up, or we are told to cut it
+                        reader.read(1)  # until the caller gives up, or the connection shall be cut
                         return
                     connection.sendall(self._respond(body))
         finally:
@@ -277,7 +279,7 @@ class FakeBitcoind:
             "coinbaseaux": {"flags": ""},
             "coinbasevalue": 312_500_000,
             "longpollid": f"{self.best}{self.height}",
-            "target": f"{expand_bits(self._bits):064x}",
+            "target": f"{expand_bits(self._bits) if self.target is None else self.target:064x}",
             "mintime": now - 600,
             "mutable": ["time", "transactions", "prevblock"],
             "noncerange": "00000000ffffffff",

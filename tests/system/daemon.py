@@ -17,29 +17,26 @@ What is asked here is asked by code of the tests' own, so that a fault of the co
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import enum
 import json
 import os
 import pathlib
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
+from tests.support.exchange import Answer, Outcome, ask, free_port
+from tests.support.processes import argv_of, is_alive
+from tests.support.waiting import wait_until
 from tests.system.bitcoind import FakeBitcoind, State
 
 ENVIRONMENT = "CKPOOL_BIN"
-SOCKETS = ("listener", "stratifier", "connector", "generator")
 BTC_ADDRESS = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
 LONGEST_SOCKET_PATH = 100
-MAX_REPLY = 16 * 1024 * 1024
 
 
 class PoolError(Exception):
@@ -73,91 +70,6 @@ class Wait(enum.Enum):
     LISTENING = "listening"
     """The listener answers; nothing is said of the rest."""
     NOTHING = "nothing"
-
-
-class Outcome(enum.Enum):
-    """How an exchange with a socket ended; the words are those of the recordings."""
-
-    REPLY = "reply"
-    CLOSED = "closed without a reply"
-    SILENT = "no reply, connection left open"
-    REFUSED = "refused"
-    ABSENT = "absent"
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """The outcome of an exchange, the reply if there was one, and how long it took in seconds."""
-
-    outcome: Outcome
-    text: str = ""
-    seconds: float = 0.0
-
-
-def ask(path: str, text: str, timeout: float = 3.0) -> Answer:
-    """Send one message to one of the daemon's sockets."""
-    started = time.monotonic()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout)
-        try:
-            connection.connect(path)
-            payload = text.encode()
-            connection.sendall(struct.pack("<I", len(payload)) + payload)
-            outcome, reply = _read_reply(connection, started + timeout)
-        except FileNotFoundError:
-            outcome, reply = Outcome.ABSENT, ""
-        except ConnectionRefusedError:
-            outcome, reply = Outcome.REFUSED, ""
-        except TimeoutError:
-            outcome, reply = Outcome.SILENT, ""
-        except (ConnectionResetError, BrokenPipeError):
-            outcome, reply = Outcome.CLOSED, ""
-    return Answer(outcome, reply, time.monotonic() - started)
-
-
-def _read_reply(connection: socket.socket, deadline: float) -> tuple[Outcome, str]:
-    head = _read_exactly(connection, 4, deadline)
-    if len(head) < 4:
-        return Outcome.CLOSED, ""
-    length = min(struct.unpack("<I", head)[0], MAX_REPLY)
-    return Outcome.REPLY, _read_exactly(connection, length, deadline).decode(errors="replace")
-
-
-def _read_exactly(connection: socket.socket, length: int, deadline: float) -> bytes:
-    data = b""
-    while len(data) < length:
-        connection.settimeout(max(deadline - time.monotonic(), 0.001))
-        chunk = connection.recv(min(length - len(data), 1 << 20))
-        if not chunk:
-            break
-        data += chunk
-    return data
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
-    """Look again and again until a condition holds; whether it did in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(interval)
-    return True
-
-
-def process_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits for its parent (a zombie) does not."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 @final
@@ -284,14 +196,9 @@ class RealPool:
         return wait_until(lambda: self.ask("connector", "ping", 1.0).text == "pong", 2)
 
     def processes(self) -> list[int]:
-        """The pids of every process of this daemon: whoever has our configuration file on its command line."""
-        mark = str(self.config).encode()
-        found = []
-        for entry in pathlib.Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and mark in (entry / "cmdline").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-        return [pid for pid in found if process_alive(pid)]
+        """The living processes of this daemon: those with its configuration file in their command line."""
+        found = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+        return [pid for pid in found if str(self.config) in argv_of(pid) and is_alive(pid)]
 
     # Life.
 

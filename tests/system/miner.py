@@ -179,7 +179,7 @@ class Miner:
         return [event for event in list(self.events) if event.kind == kind]
 
     def wait_for(self, kind: str, *, count: int = 1, seconds: float | None = None) -> list[Event]:
-        """Wait until an event has been seen so many times, since the miner was made; those events."""
+        """Wait until an event has been seen a number of times since the miner was made; those events."""
         self._wait(lambda: len(self.seen(kind)) >= count, f"{count} x {kind}", seconds)
         return self.seen(kind)
 

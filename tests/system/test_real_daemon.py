@@ -22,20 +22,12 @@ from typing import Any
 
 import pytest
 
+from tests.support import SOCKETS, Outcome, wait_until
 from tests.system.bitcoind import State
-from tests.system.daemon import (
-    BTC_ADDRESS,
-    ENVIRONMENT,
-    SOCKETS,
-    Mode,
-    Outcome,
-    PoolError,
-    RealPool,
-    Wait,
-    wait_until,
-)
+from tests.system.daemon import BTC_ADDRESS, ENVIRONMENT, Mode, PoolError, RealPool, Wait
 from tests.system.miner import CONNECTED, DISCONNECTED, Miner, StratumError, mine, usable_cpus
 from tests.system.scanner import Scanner
+from tests.system.shares import Shares, Way, cheapest
 
 pytestmark = [
     pytest.mark.real,
@@ -52,7 +44,7 @@ MINING_SECONDS = 1200.0
 """How long to look for one share."""
 
 # What the recordings hold and must not be sent to a daemon that is in use: it hangs the listener's descriptor, may
-# crash the daemon, or makes a user of whoever is asked about.
+# crash the daemon, or create the user that they ask about.
 HARMFUL = {
     "listener": re.compile(r"\{|stratifierstats"),
     "stratifier": re.compile(r"(getuser|userclients|ucinfo|getworker)="),
@@ -145,7 +137,7 @@ class TestDaemon:
             assert wait_until(lambda: pool.processes() == [pool.pid], 10)
 
     def test_a_daemon_that_cannot_start_is_explained(self) -> None:
-        with pytest.raises(PoolError, match=r"exit status .*btcaddress"), RealPool(settings={"btcaddress": None}):
+        with pytest.raises(PoolError, match=r"exit status .*nonce1length"), RealPool(settings={"nonce1length": 1}):
             pass
 
 
@@ -162,21 +154,24 @@ class TestMiners:
         assert after["clients"]["count"] - before["clients"]["count"] == 3
         assert after["users"]["count"] - before["users"]["count"] == 2
         for worker in workers:
-            assert pool.wait_for_log(f"127.0.0.1 worker {worker} as user {worker.partition('.')[0]}", 5)
+            assert pool.wait_for_log(f" worker {worker} as user {worker.partition('.')[0]}", 5)
         assert wait_until(lambda: pool.counts()["clients"]["count"] == before["clients"]["count"], 5)
 
     def test_invalid_share_is_rejected(self, pool: RealPool) -> None:
         with Miner(pool.stratum_port, "bob.rig1") as miner:
-            assert "difficulty" in miner.submit_garbage().lower()
+            assert re.search("difficulty|target", miner.submit_garbage().lower())
             assert (miner.accepted, miner.rejected) == (0, 1)
 
-    def test_low_pool_difficulty_accepts_any_share(self) -> None:
-        """Some builds let `mindiff` go below 1: then accepted shares are to be had without mining."""
-        with RealPool(settings={"mindiff": -1}) as pool, Miner(pool.stratum_port, "bob.rig1") as miner:
-            if reason := miner.submit_garbage():
-                pytest.skip(f"this build does not take such a mindiff: {reason}")
-            assert miner.accepted == 1
-            assert pool.counts()["shares"]["count"] == 1
+    def test_a_share_that_costs_no_work(self) -> None:
+        """Some builds accept one of nearly no difficulty; all of them count one that comes too late."""
+        way = cheapest()
+        print(f"shares of this build: {way.value}")
+        for tried in dict.fromkeys((way, Way.STALE)):
+            with RealPool(settings=tried.settings) as pool, Miner(pool.stratum_port, "bob.rig1") as miner:
+                reason = Shares(tried, pool).submit(miner)
+                assert (miner.accepted, miner.rejected) == ((1, 0) if tried.is_accepted else (0, 1)), reason
+                assert tried.is_accepted or "stale" in reason.lower()
+                assert pool.counts()["shares"]["count"] == int(tried.is_accepted)
 
     def test_new_block_is_seen(self, pool: RealPool) -> None:
         with Miner(pool.stratum_port, "carol.rig1") as miner:
@@ -222,8 +217,9 @@ class TestMiners:
     @pytest.mark.parametrize("mode", [Mode.PASSTHROUGH, Mode.PROXY, Mode.REDIRECTOR])
     def test_in_front_of_another_pool(self, pool: RealPool, mode: Mode) -> None:
         with RealPool(mode, upstream=pool) as front, Miner(front.stratum_port, f"{BTC_ADDRESS}.front") as miner:
-            assert {name: front.ask(name, "ping").text for name in SOCKETS} == dict.fromkeys(SOCKETS, "pong")
             assert miner.wait_for_job().job_id
+            # On a busy machine the stratifier may still wait for its generator to hear from the upstream pool.
+            assert wait_until(lambda: all(front.ask(name, "ping").text == "pong" for name in SOCKETS), 20)
 
 
 class TestRecordings:
@@ -258,7 +254,7 @@ class TestRealWork:
             print(f"{mined.seconds:.0f} s at {mined.rate / 1e6:.1f} MH/s ({scanner.kind})")
             assert mined.accepted, mined.reason
             assert miner.submit_garbage()
-            assert wait_until(lambda: pool.status().get("accepted", 0) >= 1, STATISTICS_SECONDS + 10, 1)
+            assert wait_until(lambda: pool.status().get("accepted", 0) >= 1, STATISTICS_SECONDS + 10)
             status = pool.status()
             assert (status["Users"], status["Workers"], status["rejected"]) == (1, 1, 1)
             user = json.loads((pool.log_dir / "users" / BTC_ADDRESS).read_text())

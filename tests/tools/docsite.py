@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put together what the site of `make docs` is made of.
+"""Collect the sources of the site of `make docs`.
 
 The Markdown files keep their places, so that a link between two of them works here as it does in the repository.
 """
@@ -17,12 +17,22 @@ from tests.tools import matrix
 BUILD = matrix.ROOT / "docs" / "build"
 SOURCE = BUILD / "source"
 SITE = BUILD / "html"
-PAGES = ("*.md", "docs/*.md", "roles/*/README.md", "LICENSES/*")
+PAGES = (
+    "*.md",
+    "MAINTAINERS",
+    "docs/*.md",
+    "docs/awx/*",
+    "docs/ci/*",
+    "docs/monitoring/*",
+    "docs/pictures/*",
+    "roles/*/README.md",
+    "LICENSES/*",
+)
 _VARIABLES = re.compile(r"(\w+(?:, \w+)*)(?:\s{2,}|$)(.*)")
 
 
 def assemble() -> Path:
-    """The folder of sources, made anew; the pages about modules, filters, tests and roles are not in it yet."""
+    """Create the folder of sources; the pages about modules, filters, tests and roles are not in it yet."""
     shutil.rmtree(BUILD, ignore_errors=True)
     for page in (path for pattern in PAGES for path in sorted(matrix.ROOT.glob(pattern))):
         target = SOURCE / page.relative_to(matrix.ROOT)
@@ -35,13 +45,13 @@ def assemble() -> Path:
 
 
 def playbooks() -> str:
-    """A page about all playbooks, from the comments that they begin with."""
+    """A page about all playbooks, from the comments at their beginning."""
     parts = [title("Playbooks", "=")]
     for path in sorted((matrix.ROOT / "playbooks").glob("*.yml")):
         text = path.read_text(encoding="utf-8")
         words, variables = comment_of(text)
         if not words:
-            raise SystemExit(f"{path} does not say in a comment what it is for")
+            raise SystemExit(f"{path} does not begin with a comment about its purpose")
         label = "playbook-" + path.stem.replace("_", "-")  # as docutils writes it
         parts += [f".. _{label}:\n", title(f"ckpool.fleet.{path.stem}", "-"), words + "\n"]
         if variables:
@@ -78,5 +88,5 @@ def comment_of(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def literal(text: str) -> str:
-    """Prose in which nothing is markup."""
+    """Prose with its markup characters escaped."""
     return re.sub(r"([\\`*|_])", r"\\\1", text)

@@ -24,10 +24,28 @@ CORES = {
 #: The Pythons of target hosts. Module code has to run on each.
 TARGETS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
+#: In the environment: the file to which a session writes how many seconds it spent on packages.
+PACKAGES = "CKPOOL_FLEET_PACKAGES"
+#: In the environment: the versions of the interpreters that have been found.
+_FOUND = "CKPOOL_FLEET_PYTHONS"
+
 _PROBE = """
 import ensurepip, os, sys, venv
 print("%d.%d" % sys.version_info[:2], os.path.realpath(sys._base_executable))
 """
+
+
+def chromium() -> str | None:
+    """The path of Chromium, if this machine has it."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def has_java() -> bool:
+    """Whether this machine has a Java that works, which ansible-rulebook needs."""
+    try:
+        return subprocess.run(["java", "-version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _ask(candidate: str, version: str) -> str | None:
@@ -57,6 +75,8 @@ def link_interpreters() -> list[str]:
 
     nox, uv and ansible-test all look for `pythonX.Y` on PATH, and trip over one that is there but does not run.
     """
+    if _FOUND in os.environ:  # by the process that started this one
+        return os.environ[_FOUND].split()
     folder = CACHE / "python"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PATH"] = os.pathsep.join(
@@ -76,6 +96,7 @@ def link_interpreters() -> list[str]:
             fresh.symlink_to(path)
             fresh.replace(link)
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    os.environ[_FOUND] = " ".join(versions)
     return versions
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A role's argument specification says what its defaults do: the two are written apart, and must not drift apart."""
+"""A role's argument specification says what its defaults do: the two are written apart, and must not drift apart.
+
+And no expression of a role or playbook leaves the order of a list to chance.
+"""
 
 from __future__ import annotations
 
@@ -77,3 +80,20 @@ def test_a_documented_option_with_a_default_says_so(role: str) -> None:
 def test_the_names_of_a_role_s_variables_begin_with_its_name(role: str) -> None:
     names = [name.lstrip("_") for name in {**_defaults(role), **_options(role)}]
     assert not [name for name in names if not name.startswith(f"{role}_")]
+
+
+#: Ansible's filters that make sets of lists, so that each run has another order, unless that does not matter afterwards.
+_OF_SETS = re.compile(r"\| *'?(?:difference|intersect|union|symmetric_difference)\b(?!.*(?:length|sort|unique }})).*")
+
+
+@pytest.mark.parametrize("folder", ["roles", "playbooks"])
+def test_lists_have_an_order(folder: str) -> None:
+    files = sorted((COLLECTION / folder).rglob("*.yml"))
+    assert [f"{path.name}: {found}" for path in files for found in _OF_SETS.findall(path.read_text("utf-8"))] == []
+
+
+def test_a_list_without_an_order_is_found() -> None:
+    assert _OF_SETS.search("{{ a | difference(b) | join(', ') }}") and _OF_SETS.search("{{ a |union(b) }}")
+    assert not _OF_SETS.search("{{ a | difference(b) | sort }}") and not _OF_SETS.search(
+        "a | difference(b) | length == 0"
+    )

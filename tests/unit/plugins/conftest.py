@@ -5,23 +5,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.ckpool.fleet.plugins.module_utils import _memory
-
-from .support import Simulated
-
-
-@pytest.fixture
-def home() -> t.Iterator[Path]:
-    """An empty folder with a short name: a socket's path is limited to 107 bytes, which pytest's own come close to."""
-    folder = Path(tempfile.mkdtemp(prefix="ckf-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
+from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery, _memory
+from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
 
 
 @pytest.fixture
@@ -33,15 +23,18 @@ def memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def simulate(home: Path) -> t.Iterator[t.Callable[..., Simulated]]:
-    """Start simulated daemons, which end with the test."""
-    running: t.List[Simulated] = []
+def alone(home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This host has no instances but those of the tests."""
+    real, places = _discovery.discover, (str(home), str(tmp_path_factory.getbasetemp()))
 
-    def start(*options: str, **simulation: t.Any) -> Simulated:
-        running.append(Simulated(home / str(len(running)), *options, start=False, **simulation))
-        running[-1].start()
-        return running[-1]
+    def discover(log_dir: t.Optional[str] = None, with_units: bool = False, details: bool = True) -> t.List[Instance]:
+        return [found for found in real(log_dir, with_units, details) if found.socket_dir.startswith(places)]
 
-    yield start
-    for daemon in running:
-        daemon.__exit__()
+    monkeypatch.setattr(_discovery, "discover", discover)
+
+
+@pytest.fixture
+def fakes_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test's own process serves is taken for a daemon of any folder."""
+    real = Instance.is_served_by
+    monkeypatch.setattr(Instance, "is_served_by", lambda instance, pid: pid == os.getpid() or real(instance, pid))

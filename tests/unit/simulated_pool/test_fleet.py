@@ -2,24 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program behind the role: from what is there to what is wanted, and back to nothing."""
+"""The program behind the role: from the present instances to the described ones, and back to none."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import socket
-import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
-FILES = Path(__file__).parents[3] / "roles" / "simulated_pool" / "files"
+from tests.support import SIMULATOR, argv_of, ask, wait_for
 
 
 class Folder:
@@ -29,7 +26,7 @@ class Folder:
     def run(self, *options: str, **fleet: Any) -> subprocess.CompletedProcess[str]:
         """As the role does it: the program comes over standard input."""
         arguments = ["--dir", str(self.path), "--fleet", json.dumps(fleet), *options]
-        program = (FILES / "simulated_fleet.py").read_text()
+        program = SIMULATOR.with_name("simulated_fleet.py").read_text()
         return subprocess.run(
             [sys.executable, "-", *arguments], input=program, capture_output=True, text=True, timeout=60, check=False
         )
@@ -42,23 +39,21 @@ class Folder:
 
     def install(self) -> None:
         self.path.mkdir()
-        shutil.copy(FILES / "simulated_ckpool.py", self.path)
+        shutil.copy(SIMULATOR, self.path)
 
     def processes(self) -> dict[str, int]:
+        """The running instances by their names."""
         found = {}
         for entry in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                words = Path("/proc", entry, "cmdline").read_bytes().decode().split("\0")
-            except OSError:
-                continue
+            words = argv_of(int(entry))
             if str(self.path / "simulated_ckpool.py") in words:
                 found[words[words.index("-n") + 1]] = int(entry)
         return found
 
 
 @pytest.fixture
-def folder(short_tmp: Path) -> Iterator[Folder]:
-    folder = Folder(short_tmp / "fleet")
+def folder(home: Path) -> Iterator[Folder]:
+    folder = Folder(home / "fleet")
     folder.install()
     yield folder
     folder.run()
@@ -108,30 +103,23 @@ def test_what_a_failed_restart_leaves_is_replaced(folder: Folder) -> None:
     failing = {"name": "a", "faults": [{"fault": "restart_fails"}]}
     folder.apply(instances=[failing])
     before = folder.processes()["a"]
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(folder.path / "a" / "sockets" / "listener"))
-        connection.sendall(struct.pack("<I", 7) + b"restart")
-        assert connection.recv(100)[4:] == b"restarting"
-        connection.recv(1)
-    deadline = time.monotonic() + 10
-    while folder.processes().get("a") in (None, before) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert folder.processes()["a"] != before
+    assert ask(str(folder.path / "a" / "sockets" / "listener"), "restart").text == "restarting"
+    wait_for(lambda: folder.processes().get("a") not in (None, before), "another process")
     assert folder.apply(instances=[failing])["started"] == ["a"]
     assert folder.apply(instances=[failing])["differs"] is False
 
 
-def test_folders_elsewhere_are_left_as_they_were(folder: Folder, short_tmp: Path) -> None:
-    logs = short_tmp / "logs"
+def test_folders_elsewhere_are_left_as_they_were(folder: Folder, home: Path) -> None:
+    logs = home / "logs"
     logs.mkdir()
     (logs / "mine").write_text("keep")
     forbidden = [{"fault": "no_permission"}]
-    places = {"socket_dir": str(short_tmp / "sockets"), "log_dir": str(logs)}
+    places = {"socket_dir": str(home / "sockets"), "log_dir": str(logs)}
     folder.apply(instances=[{"name": "a", "faults": forbidden, **places}])
     assert (logs / "a.log").exists()
     assert folder.apply(instances=[{"name": "b"}])["stopped"] == ["a"]
     assert os.listdir(logs) == ["mine"]
-    assert not (short_tmp / "sockets").exists()
+    assert not (home / "sockets").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action plugin that saves what a fleet told: what it writes, removes, predicts and fails on."""
+"""The action plugin that saves the results of a fleet: what it writes, removes, predicts and fails on."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ pytest.importorskip("ansible.plugins.action")
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.ckpool.fleet.plugins.action import ckpool_snapshot as action
 from ansible_collections.ckpool.fleet.plugins.modules import ckpool_snapshot as stub
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._types import Json
+
+from .fake_task import run_on_fleet
 
 NOW = 1795404419.5
 STAMP = "20261123_032659"
 LOST = {"unreachable": True, "msg": "no route"}
-Result = t.Dict[str, t.Any]
-Save = t.Callable[..., Result]
+Save = t.Callable[..., Json]
 
 
-def told(**more: t.Any) -> Result:
+def told(**more: t.Any) -> Json:
     instance = {"name": "solo", "mode": "solo", "socket_dir": "/run/solo", "state": "ok"}
     return {"instance": instance, "source": "files", "stats": {"users": 1}, **more}
 
@@ -37,7 +39,7 @@ def told(**more: t.Any) -> Result:
 def shown(monkeypatch: pytest.MonkeyPatch) -> t.List[str]:
     """What is shown on the screen."""
     lines: t.List[str] = []
-    monkeypatch.setattr(action.display, "display", lines.append)
+    monkeypatch.setattr(action.display, "display", lambda text, **_more: lines.append(text))
     return lines
 
 
@@ -46,21 +48,9 @@ def save(shown: t.List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Run the plugin on a fleet: what each host's task registered."""
     monkeypatch.setattr(time, "time", lambda: NOW)
 
-    def run(fleet: t.Mapping[str, t.Any], check_mode: bool = False, **options: t.Any) -> Result:
+    def run(fleet: t.Mapping[str, t.Any], **options: t.Any) -> Json:
         options = {"dest": str(tmp_path / "made" / "here"), **options}
-        task = mock.Mock(args=options, check_mode=check_mode, async_val=0, diff=False, action="ckpool_snapshot")
-        variable = options.get("variable", "snapshot_result")
-        hostvars = {host: ({} if found is None else {variable: found}) for host, found in fleet.items()}
-        plugin = action.ActionModule(
-            task=task,
-            connection=mock.Mock(),
-            play_context=mock.Mock(check_mode=check_mode),
-            loader=mock.Mock(),
-            templar=mock.Mock(),
-            shared_loader_obj=mock.Mock(),
-        )
-        plugin._load_name = "ckpool_snapshot"  # as the loader does
-        return dict(plugin.run(task_vars={"hostvars": hostvars}))
+        return run_on_fleet(action, options.get("variable", "snapshot_result"), fleet, **options)
 
     return run
 
@@ -77,7 +67,7 @@ def old(folder: Path, *names: str) -> Path:
 
 
 def test_a_file_for_each_host(save: Save, tmp_path: Path, shown: t.List[str]) -> None:
-    found = save({"a/b": told(), "pool1": {"results": [told(), told()]}, "other": None, "junk": "junk"})
+    found = save({"a/b": told(), "pool1": {"results": [told(), told()]}, "other": None})
     folder = tmp_path / "made" / "here"
     names = [f"pool_stats_a%2Fb_{STAMP}.json", f"pool_stats_pool1_{STAMP}.json"]
     assert files(folder) == names
@@ -90,17 +80,15 @@ def test_a_file_for_each_host(save: Save, tmp_path: Path, shown: t.List[str]) ->
     assert read["pools"][0]["stats"] == {"users": 1}
 
 
-def test_options_and_results_are_those_of_the_documentation(save: Save) -> None:
-    documented = yaml.safe_load(stub.DOCUMENTATION)["options"]
-    assert set(documented) == {"variable", "dest", "keep", "keep_days"}
+def test_results_are_those_of_the_documentation(save: Save) -> None:
     assert set(save({"a": told()})) == {*yaml.safe_load(stub.RETURN), "changed", "failed"}
 
 
 def test_the_others_are_written_and_the_lost_one_is_named(save: Save, tmp_path: Path) -> None:
-    found = save({"lost": LOST, "pool1": told(), "sick": {"failed": True, "msg": "no ckpool runs here"}})
+    found = save({"lost": LOST, "pool1": told(), "broken": {"failed": True, "msg": "no ckpool runs here"}})
     assert (found["failed"], found["changed"], len(found["written"])) == (True, True, 1)
-    assert [entry["host"] for entry in found["missing"]] == ["lost", "sick"]
-    assert found["msg"].endswith("; lost: unreachable: no route; sick: no ckpool runs here")
+    assert [entry["host"] for entry in found["missing"]] == ["lost", "broken"]
+    assert found["msg"].endswith("; lost: unreachable: no route; broken: no ckpool runs here")
 
 
 def test_nobody_was_asked(save: Save) -> None:
@@ -111,7 +99,7 @@ def test_nobody_was_asked(save: Save) -> None:
 def test_a_pool_without_statistics_is_written_and_named(save: Save) -> None:
     found = save({"a": told(source=None)})
     assert (found["failed"], len(found["written"])) == (True, 1)
-    assert "solo on a: ok, and no statistics are to be had" in found["msg"]
+    assert "solo on a: ok, and its statistics could not be read" in found["msg"]
 
 
 # Old files
@@ -138,7 +126,7 @@ def test_age(save: Save, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("registered", [LOST, told(source=None), {"results": [told(), LOST]}])
-def test_who_lacks_something_keeps_all(save: Save, tmp_path: Path, registered: Result) -> None:
+def test_who_lacks_something_keeps_all(save: Save, tmp_path: Path, registered: Json) -> None:
     folder = old(tmp_path / "s", *NAMES)
     assert save({"pool1": registered}, dest=str(folder), keep=1, keep_days=0.1)["removed"] == []
     assert set(NAMES) <= set(files(folder))
@@ -217,7 +205,7 @@ def test_a_file_that_cannot_be_removed(save: Save, tmp_path: Path, monkeypatch: 
         {"unheard_of": 1},
     ],
 )
-def test_a_wrong_option_is_refused(save: Save, options: Result) -> None:
+def test_a_wrong_option_is_refused(save: Save, options: Json) -> None:
     with pytest.raises(AnsibleError) as caught:
         save({"a": told()}, **options)
     assert next(iter(options)) in str(caught.value)
@@ -229,3 +217,29 @@ def test_nothing_is_shown_where_the_output_is_for_a_program(
     monkeypatch.setattr(action, "is_for_programs", lambda: True)
     assert save({"a": told()})["written"]
     assert shown == []
+
+
+def test_what_limit_left_out_is_said(save: Save, shown: t.List[str]) -> None:
+    limit = {"ansible_limit": "a", "ansible_play_hosts_all": ["a"]}
+    found = save({"a": told(), "b": None}, hosts="all", magic=limit)
+    assert (found["failed"], found["not_asked"]) == (False, ["b"])
+    assert found["msg"].endswith("; not asked: 1 host by --limit (b)")
+    assert shown[-1] == "not asked: 1 host by --limit (b)"
+
+
+@pytest.mark.parametrize(
+    ("fleet", "hosts", "why"),
+    [
+        ({"a": told(), "b": None}, "all", "b: was not asked"),
+        ({"a": told()}, "a,nosuch", "no host of the inventory matches nosuch"),
+        ({"a": told()}, "nosuch", "no host of the inventory matches nosuch"),
+        ({"a": told(), "b": "junk"}, "all", "b: odd result: 'junk'"),
+        ({"a": told(), "b": {"results": [told(), {"instance": []}]}}, "a,b", "b: no answer"),
+    ],
+)
+def test_what_told_nothing_fails(save: Save, fleet: Json, hosts: str, why: str, tmp_path: Path) -> None:
+    found = save(fleet, hosts=hosts)
+    assert found["failed"] is True
+    assert why in found["msg"]
+    if hosts != "nosuch":
+        assert f"pool_stats_a_{STAMP}.json" in files(tmp_path / "made" / "here"), "what the others told is saved"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that asks a result with JMESPath."""
+"""The filter that queries a result with JMESPath."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_present_is_one_for_the_whole_query(monkeypatch: pytest.MonkeyPatch)
 
 
 def wrapped(value: t.Any) -> t.Any:
-    """The same data, and no type of Python's own in it."""
+    """The same data in other types than Python's own."""
     if isinstance(value, dict):
         return Map(**{key: wrapped(item) for key, item in value.items()})
     if isinstance(value, list):
@@ -217,13 +217,13 @@ def test_the_hint_about_numbers() -> None:
         ("ago()", r"1 argument for function ago\(\), received 0"),
         ("ago('yesterday')", r"ago\(\) takes number or null, not string: 'yesterday'"),
         ("ago(`true`)", r"ago\(\) takes number or null, not boolean: True"),
-        ("ago(`1e999`)", "cannot be worked out"),
+        ("ago(`1e999`)", "cannot be evaluated"),
         ("hashrate(users)", r"hashrate\(\) takes number or string or null, not array: \[\{"),
         ("hashrate('fast')", "not a hashrate: 'fast'"),
         ("hashrate('')", "not a hashrate: ''"),
         ("human_hashrate(`-1`)", "not a hashrate: -1"),
         ("sort_by(users, &hashrate1m)", r"sort_by\(\) takes number, not null: None"),
-        ("users[::0]", "cannot be worked out"),
+        ("users[::0]", "cannot be evaluated"),
     ],
 )
 def test_what_cannot_be_worked_out_is_said_so(expression: str, message: str) -> None:
@@ -250,7 +250,7 @@ def test_nesting_without_end_is_said_so() -> None:
     endless.append(endless)
     with pytest.raises(AnsibleFilterError, match="nested too deeply, or in itself: a list"):
         ckpool_query(endless, "@")
-    with pytest.raises(AnsibleFilterError, match=r"cannot be worked out|position"):
+    with pytest.raises(AnsibleFilterError, match=r"cannot be evaluated|position"):
         ckpool_query({}, "[" * 20000)
 
 
@@ -276,6 +276,6 @@ def test_ansibles_own_wrapped_values() -> None:
 
 @pytest.mark.parametrize("data", [POOL, wrap_var(POOL)])
 def test_texts_that_it_finds_never_become_templates(data: t.Any) -> None:
-    """ansible-core 2.18 takes each text for a template that is not marked; 2.19 and newer only those that are."""
+    """ansible-core 2.18 renders every text that is not marked, 2.19 and newer only text that is marked."""
     for text in (ckpool_query(data, "users[0].user"), ckpool_query(data, "users[].user")[0]):
         assert type(text) is type(wrap_var("a"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that reads a hashrate."""
+"""The filter that converts a hashrate to H/s."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def test_it_is_found_under_its_name() -> None:
         (" 900 GH/s ", 900e9),
         ("900 H/s", 900.0),
         ("3 ZH/s", 3e21),
+        ("3Y", 3e24),
+        ("370m", 0.37),
+        ("370 mH/s", 0.37),
+        ("12u", 12e-6),
+        ("8k", 8e3),
     ],
 )
 def test_a_hashrate(value: t.Any, rate: float) -> None:
@@ -65,7 +70,7 @@ def test_only_a_bare_number_is_in_the_unit(value: t.Any, unit: str, rate: float)
 @pytest.mark.parametrize(
     "value",
     [
-        "fast", "1.5 X", "TH/s", "H/s", "/s", "1.5 TH", "1,5M", "-1", -1, "nan", float("nan"), float("inf"), "1e999",
+        "fast", "1.5 X", "1.5p", "1.5g", "TH/s", "H/s", "/s", "1.5 TH", "1,5M", "-1", -1, "nan", float("nan"), float("inf"), "1e999",
         10**400, True, False, [], {}, [1], b"1", object(),
     ],
 )  # fmt: skip

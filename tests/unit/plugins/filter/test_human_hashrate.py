@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that writes a hashrate for people."""
+"""The filter that converts a hashrate to text for people."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def test_it_is_found_under_its_name() -> None:
         ("38500000.0", "38.5 MH/s"),
         ("1e+03T", "1.00 PH/s"),
         ("1.5 TH/s", "1.50 TH/s"),
+        ("370m", "0.37 H/s"),
+        ("37m", "37.0 mH/s"),
         (None, "-"),
     ],
 )

@@ -13,17 +13,17 @@ import pytest
 pytest.importorskip("ansible.errors")
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ckpool.fleet.plugins.filter.top import FilterModule, top
+from ansible_collections.ckpool.fleet.plugins.filter.top import FilterModule
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._ranking import top
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._types import Json
 from jinja2 import StrictUndefined, UndefinedError
 
-Record = t.Dict[str, t.Any]
 
-
-def users(*rates: t.Any) -> t.List[Record]:
+def users(*rates: t.Any) -> t.List[Json]:
     return [{"user": f"u{number}", "hashrate1m": rate} for number, rate in enumerate(rates)]
 
 
-def names(found: t.List[Record]) -> str:
+def names(found: t.List[Json]) -> str:
     return "".join(record["user"][1:] for record in found)
 
 
@@ -95,6 +95,7 @@ def test_a_field_of_a_dictionary_in_the_record() -> None:
         (users(""), "hashrate1m", "neither a number nor a hashrate: ''"),
         (users(True), "hashrate1m", "neither a number nor a hashrate: True"),
         (users(float("nan")), "hashrate1m", "neither a number nor a hashrate: nan"),
+        (users(10**400), "hashrate1m", "neither a number nor a hashrate: 1000"),
         (users([1]), "hashrate1m", r"neither a number nor a hashrate: \[1\]"),
         ([1], "hashrate1m", "record 0 is no dictionary: 1"),
         (users(1), 5, "by is not a text: 5"),

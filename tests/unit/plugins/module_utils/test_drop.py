@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dropping miners: exactly those that were meant, with proof, by whatever source there is, and what is sent for it."""
+"""Dropping miners: exactly those that were meant, with proof, with each source, and the messages for it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.ckpool.fleet.plugins.module_utils import _drop
 from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
-from ansible_collections.ckpool.fleet.plugins.module_utils._drop import Dropped, Wanted, drop
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
+from ansible_collections.ckpool.fleet.plugins.module_utils._orders import drop as drop_room
+from ansible_collections.ckpool.fleet.plugins.module_utils._orders.drop import Dropped, Wanted, drop
 
-from ..support import HARMLESS, Simulated, wait_for
+from tests.support import HARMLESS, Simulated, wait_for
 
 pytestmark = pytest.mark.usefixtures("memory")
 Start = t.Callable[..., Simulated]
@@ -27,7 +27,7 @@ QUESTIONS = HARMLESS | {"clients"}  # the listing of the query API, which does n
 
 
 def control_of(daemon: Simulated) -> Control:
-    return Control.find(str(daemon.sockets))
+    return Control.find(str(daemon.socket_dir))
 
 
 def dropped(
@@ -58,7 +58,7 @@ def users_counted(daemon: Simulated) -> int:
 
 @pytest.fixture
 def pool(simulate: Start) -> t.Callable[..., Simulated]:
-    """Three users with two workers each; nobody comes back unless it is said when."""
+    """Three users with two workers each, who come back only if a time is given."""
 
     def start(*options: str, **simulation: t.Any) -> Simulated:
         return simulate(*options, **{"user_names": NAMES, "reconnect_after": 60, **simulation})
@@ -67,6 +67,17 @@ def pool(simulate: Start) -> t.Callable[..., Simulated]:
 
 
 # Whom it meets
+
+
+@pytest.mark.parametrize("zone", ["EST5EDT,M3.2.0,M11.1.0", "<+1345>-13:45", "UTC0"])
+def test_users_of_a_daemon_in_another_time_zone(zone: str, pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    daemon = pool()
+    monkeypatch.setenv("TZ", "CET-1")
+    result = dropped(daemon, ["alice"])
+    assert workers_of(result.connected) == workers_of(result.dropped) == WHOLE["alice"]
+    assert (result.unknown, result.problems) == ({}, {})
+    assert all(abs(client.since - time.time()) < 600 for client in result.connected)
 
 
 @pytest.mark.parametrize("dialect", ["public", "api", "guide"])
@@ -87,7 +98,7 @@ def test_users(dialect: str, layout: str, pool: Start) -> None:
         assert result.replies == {}
     again = dropped(daemon, ["alice", "carol", "nobody"])
     assert (again.connected, again.dropped, again.fell, again.unknown) == ([], [], None, {})
-    assert len(told(daemon)) == (2 if dialect == "guide" else 4), "nobody is told anything twice"
+    assert len(told(daemon)) == (2 if dialect == "guide" else 4), "no message is sent twice"
 
 
 @pytest.mark.parametrize("dialect", ["public", "api", "guide"])
@@ -116,6 +127,34 @@ def test_nobody_is_made(dialect: str, pool: Start) -> None:
     assert (result.connected, result.dropped, result.returned, result.unknown, result.problems) == ([], [], [], {}, {})
     assert told(daemon) == []
     assert dialect == "guide" or users_counted(daemon) == before
+
+
+@pytest.mark.parametrize("dialect", ["public", "api", "guide"])
+@pytest.mark.parametrize("layout", ["2017", "2025", "2026"])
+def test_names_that_the_pool_does_not_know_are_missing(dialect: str, layout: str, pool: Start) -> None:
+    """A mistyped name is distinguished from one that is not connected."""
+    daemon = pool(dialect=dialect, layout=layout)
+    daemon.wait_for_statistics()
+    dropped(daemon, ["bob"])
+    result = dropped(daemon, ["alice", "bob", "nobody"], ["alice.rig0", "bob.rig0", "carol.rig9", "ghost.rig0"])
+    assert workers_of(result.dropped) == WHOLE["alice"]
+    assert (result.missing, result.unknown) == (["nobody", "carol.rig9", "ghost.rig0"], {})
+    assert dropped(daemon, ["alice", "carol"], ["bob.rig1"]).missing == []
+
+
+def test_where_no_file_tells_that_nobody_is_said_to_be_missing(pool: Start) -> None:
+    daemon = pool()
+    daemon.wait_for_statistics()
+    shutil.rmtree(daemon.log_dir / "users")
+    assert dropped(daemon, ["nobody"], ["alice.rig9"]).missing == []
+
+
+def test_who_has_just_left_and_has_no_file_yet_is_not_missing(pool: Start) -> None:
+    daemon = pool()
+    daemon.wait_for_statistics()
+    dropped(daemon, ["bob"])
+    (daemon.log_dir / "users" / "bob").unlink()
+    assert dropped(daemon, ["bob"]).missing == []
 
 
 def test_nobody_is_made_beside_somebody_who_is_dropped(pool: Start) -> None:
@@ -163,21 +202,21 @@ def test_looking_sends_only_reads(dialect: str, pool: Start) -> None:
 def test_those_who_come_back(dialect: str, pool: Start) -> None:
     daemon = pool(dialect=dialect, reconnect_after=0.3)
     begin = time.monotonic()
-    result = dropped(daemon, ["alice"], ["bob.rig1"], watch=8.0)
+    result = dropped(daemon, ["alice"], ["bob.rig1"], watch=60.0)
     assert workers_of(result.returned) == workers_of(result.dropped) == ["alice.rig0", "alice.rig1", "bob.rig1"]
     assert {client.client_id for client in result.returned} == {7, 8, 9}
-    assert time.monotonic() - begin < 4, "it ends when all are back"
+    assert time.monotonic() - begin < 30, "it ends when all are back"
 
 
 def test_those_who_do_not_come_back_in_time(pool: Start) -> None:
     daemon = pool()
     begin = time.monotonic()
     assert dropped(daemon, ["alice"], watch=0.3).returned == []
-    assert 0.3 <= time.monotonic() - begin < 3
+    assert 0.3 <= time.monotonic() - begin < 15
 
 
 def test_what_is_not_seen_to_be_gone_is_not_said_to_be(pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_drop, "_PROOF_SECONDS", 0.2)
+    monkeypatch.setattr(drop_room, "_PROOF_SECONDS", 0.2)
     monkeypatch.setattr(Control, "drop_client", lambda _control, _client_id: None)
     result = dropped(pool(), ["alice"], watch=5.0)
     assert workers_of(result.connected) == WHOLE["alice"] and result.dropped == [] and result.fell == 0
@@ -206,8 +245,7 @@ def test_ids_of_a_process_before_are_not_taken_for_this_one_s(pool: Start) -> No
     dropped(daemon, ["alice"], watch=5.0)
     pid = daemon.pid
     control_of(daemon).restart()
-    wait_for(lambda: (daemon.sockets / "main.pid").exists() and daemon.pid != pid, "the next process")
-    daemon._pids.add(daemon.pid)
+    wait_for(lambda: (daemon.socket_dir / "main.pid").exists() and daemon.pid != pid, "the next process")
     wait_for(lambda: control_of(daemon).clients() == 2, "its miners")
     result = dropped(daemon, ["alice"])
     assert [(client.client_id, client.worker) for client in result.dropped] == [(1, "alice.rig0")]
@@ -218,8 +256,8 @@ def test_ids_of_a_process_before_are_not_taken_for_this_one_s(pool: Start) -> No
 
 def test_a_log_that_was_renamed(pool: Start) -> None:
     daemon = pool(reconnect_after=0.2)
-    log = daemon.logs / "ckpool.log"
-    log.rename(daemon.logs / "ckpool.log.1")
+    log = daemon.log_dir / "ckpool.log"
+    log.rename(daemon.log_dir / "ckpool.log.1")
     wait_for(lambda: log.exists() and log.stat().st_size, "the next log")
     result = dropped(daemon, ["alice"], watch=8.0)
     assert workers_of(result.dropped) == workers_of(result.returned) == WHOLE["alice"]
@@ -228,15 +266,15 @@ def test_a_log_that_was_renamed(pool: Start) -> None:
 
 def test_a_log_that_was_renamed_and_has_no_next_yet(pool: Start) -> None:
     daemon = pool(update_interval=3600, status_interval=3600)
-    log = daemon.logs / "ckpool.log"
-    log.rename(daemon.logs / "ckpool.log-20261123")
+    log = daemon.log_dir / "ckpool.log"
+    log.rename(daemon.log_dir / "ckpool.log-20261123")
     assert workers_of(dropped(daemon, ["alice"]).dropped) == WHOLE["alice"]
 
 
 def test_a_log_that_was_copied(pool: Start) -> None:
     daemon = pool()
-    log = daemon.logs / "ckpool.log"
-    shutil.copyfile(log, daemon.logs / "ckpool.log.1")
+    log = daemon.log_dir / "ckpool.log"
+    shutil.copyfile(log, daemon.log_dir / "ckpool.log.1")
     with log.open("w"):
         pass  # as logrotate's copytruncate has it
     result = dropped(daemon, ["alice"])
@@ -245,8 +283,8 @@ def test_a_log_that_was_copied(pool: Start) -> None:
 
 def test_a_log_that_is_gone(pool: Start) -> None:
     daemon = pool(status_interval=3600)
-    (daemon.logs / "ckpool.log").rename(daemon.home / "away")
-    wait_for((daemon.logs / "ckpool.log").exists, "the next log")
+    (daemon.log_dir / "ckpool.log").rename(daemon.folder / "away")
+    wait_for((daemon.log_dir / "ckpool.log").exists, "the next log")
     result = dropped(daemon, ["alice", "nobody"])
     assert result.connected == []
     assert "alice" in result.unknown and "nobody" in result.unknown
@@ -266,10 +304,10 @@ def test_a_log_that_cannot_be_found(pool: Start) -> None:
 def test_a_log_that_may_not_be_read(pool: Start) -> None:
     daemon = pool()
     control = control_of(daemon)
-    control.instance.log_dir = str(daemon.home / "nowhere")
+    control.instance.log_dir = str(daemon.folder / "nowhere")
     with pytest.raises(PoolError) as caught:
         drop(control, Wanted(["alice"], [], []), 0.0)
-    assert caught.value.phase == "read" and caught.value.path == str(daemon.home / "nowhere" / "ckpool.log")
+    assert caught.value.phase == "read" and caught.value.path == str(daemon.folder / "nowhere" / "ckpool.log")
 
 
 # Log levels that hide who connects
@@ -289,7 +327,7 @@ def test_those_who_are_known_are_dropped_though_a_level_hides_others(pool: Start
     """The level hides their end, too: the connector's count is the proof."""
     daemon = pool()
     control = control_of(daemon)
-    control.set_level(3)
+    control.send_loglevel(3)
     control.remember(loglevel=3)
     result = dropped(daemon, ["alice", "nobody"], ["none.rig0"])
     why = "the log level is 3, which hides who connects"
@@ -301,13 +339,21 @@ def test_those_who_are_known_are_dropped_though_a_level_hides_others(pool: Start
 def test_a_level_that_has_hidden_who_connects(pool: Start) -> None:
     """It is well by now, and only the status file tells of them."""
     daemon = pool("-l", "4")
-    control_of(daemon).set_level(5)
+    control_of(daemon).send_loglevel(5)
     control_of(daemon).remember(loglevel=5)
-    path = daemon.logs / "users" / "alice"
+    path = daemon.log_dir / "users" / "alice"
     wait_for(lambda: path.exists() and json.loads(path.read_text())["workers"] == 2, "the status file")
     result = dropped(daemon, ["alice"])
     assert "its status file has 2 clients, and the log none" in result.unknown["alice"]
     assert {message for _socket, message in told(daemon)} == {"loglevel=5"}
+
+
+def test_a_count_of_none_is_no_news_of_who_came_since(pool: Start) -> None:
+    """A status file is up to a minute old, and a level that hides who connects hides who came within that minute."""
+    daemon = pool("-l", "4")
+    (daemon.log_dir / "users").mkdir(exist_ok=True)
+    (daemon.log_dir / "users" / "ghost").write_text('{"workers": 0}')
+    assert "hides who connects" in dropped(daemon, ["ghost"]).unknown["ghost"]
 
 
 def test_ids_that_are_known_from_elsewhere(pool: Start) -> None:
@@ -361,23 +407,25 @@ def test_hundreds_of_clients(pool: Start) -> None:
 
 @pytest.mark.parametrize("dialect", ["public", "api", "guide"])
 def test_a_connector_that_hangs(dialect: str, pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_drop, "_PROOF_SECONDS", 0.2)
+    monkeypatch.setattr(drop_room, "_PROOF_SECONDS", 0.2)
     daemon = pool(dialect=dialect, faults=[{"fault": "hung", "sockets": ["connector"]}])
-    control = Control.find(str(daemon.sockets), timeout=0.2)
+    control = Control.find(str(daemon.socket_dir), timeout=0.2)
     if dialect == "guide":
         result = drop(control, Wanted(["alice"], [], []), 0.0)
         assert workers_of(result.dropped) == WHOLE["alice"] and result.fell is None
         return
     with pytest.raises(PoolError) as caught:
         drop(control, Wanted(["alice"], [], []), 0.0)
-    assert (caught.value.reason, caught.value.path) == ("unanswered", str(daemon.sockets / "connector"))
+    assert (caught.value.reason, caught.value.path) == ("unanswered", str(daemon.socket_dir / "connector"))
 
 
 def test_rows_that_are_none(pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = pool(dialect="api")
     control = control_of(daemon)
     rows: t.List[t.Any] = [None, 7, [], {}, {"id": "1", "workername": "alice.rig0"}, {"workername": ["alice"]}]
-    monkeypatch.setattr(control, "listing", lambda _what: rows)
+    source = control.sources.live()
+    assert source is not None and source.lists_clients
+    monkeypatch.setattr(source.sockets, "json", lambda _socket, what: {what: rows})
     result = drop(control, Wanted(["nobody"], [], []), 0.0)
     assert result.connected == [] and told(daemon) == []
 

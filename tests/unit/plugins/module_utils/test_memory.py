@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils import _memory
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import Unreadable
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import own_folder
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import process as own_process
+from ansible_collections.ckpool.fleet.plugins.module_utils._host.process import start_ticks
 from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
 
 BROKEN = {
@@ -50,7 +55,7 @@ def test_it_is_void_for_any_other_process(memory: Path, monkeypatch: pytest.Monk
     _memory.remember(process(), loglevel=7)
     for other in (process(pid=4243), process(ticks=100), process(ticks=None), process(state="dead")):
         assert _memory.recall(other) == {}
-    monkeypatch.setattr(_memory, "_boot", lambda: "another boot")
+    monkeypatch.setattr(own_process, "boot_id", lambda: "another boot")
     assert _memory.recall(process()) == {}
 
 
@@ -77,6 +82,16 @@ def test_every_user_has_a_memory_of_his_own(monkeypatch: pytest.MonkeyPatch) -> 
     assert _memory.folder() == "/run/ckpool.fleet"
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     assert _memory.folder() == "/tmp/ckpool.fleet-1234"
+
+
+def test_a_user_knows_that_root_may_know_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_memory, "_ROOTS", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not _memory.is_hidden()
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    assert _memory.is_hidden()
+    monkeypatch.setattr(_memory, "_ROOTS", str(tmp_path / "none"))
+    assert not _memory.is_hidden(), "root has told no pool anything"
 
 
 def test_the_oldest_are_forgotten_first(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +238,154 @@ def test_a_pipe_in_its_place_does_not_block(memory: Path) -> None:
     assert _memory.recall(process()) == {}
     _memory.remember(process(), loglevel=7)
     assert _memory.recall(process()) == {"loglevel": 7}
+
+
+# What is left of processes that are gone
+
+
+@pytest.fixture
+def ended() -> t.Tuple[int, int]:
+    """The pid and the start of a process that is gone."""
+    child = subprocess.Popen(["sleep", "60"])
+    started = start_ticks(child.pid)
+    child.kill()
+    child.wait()
+    assert started is not None
+    return child.pid, started
+
+
+def old(path: Path, seconds: float = 7200.0) -> Path:
+    """A file that was written a while ago."""
+    path.write_text("x")
+    os.utime(path, (time.time() - seconds,) * 2)
+    return path
+
+
+KINDS = ["asked-0123456789abcdef-{}-{}.json", "asked-0123456789abcdef-{}-{}.lock", "asked-0123456789abcdef-{}-{}.json.new",
+         "ckpool-fleet-loglevel-{}-{}.zip", "ckpool-fleet-accept-anyway-{}-{}.zip"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_kept_for_a_process_that_is_gone_is_removed(memory: Path, ended: t.Tuple[int, int], kind: str) -> None:
+    memory.mkdir(mode=0o700)
+    own = old(memory / kind.format(os.getpid(), start_ticks(os.getpid())))
+    gone, other_start = old(memory / kind.format(*ended)), old(memory / kind.format(os.getpid(), 5))
+    fresh = old(memory / kind.format(ended[0], 77), 0)
+    _memory.tidy(str(memory))
+    assert not gone.exists() and not other_start.exists() and fresh.exists()
+    assert own.exists() is (not kind.endswith((".json", ".new"))), "an answer is old after a second"
+
+
+def test_what_names_no_process_is_removed_by_its_age(memory: Path) -> None:
+    memory.mkdir(mode=0o700)
+    names = ["asked-0123456789abcdef.lock", "asked-0123456789abcdef.json", "asked-0123456789abcdef-0-0.lock"]
+    kept = [old(memory / name, 30) for name in names]
+    _memory.tidy(str(memory))
+    assert all(path.exists() for path in kept)
+    left = [old(memory / name) for name in names]
+    others = [
+        old(memory / name) for name in ("memory.json", "lock", "asked-x.lock", "mine.zip", "asked-0123456789abcdef.txt")
+    ]
+    _memory.tidy(str(memory))
+    assert not any(path.exists() for path in left) and all(path.exists() for path in others)
+
+
+def test_the_code_of_a_timer_that_waits_is_kept(
+    memory: Path, ended: t.Tuple[int, int], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fail without, where it has only to find that the process is gone, and it removes its code itself."""
+    monkeypatch.setattr(_memory, "_TRANSIENT", str(home / "units"))
+    memory.mkdir(mode=0o700)
+    unit = "ckpool-fleet-loglevel-{}-{}".format(*ended)
+    code = old(memory / f"{unit}.zip")
+    (home / "units").mkdir()
+    (home / "units" / f"{unit}.timer").write_text("")
+    _memory.tidy(str(memory))
+    assert code.exists()
+    (home / "units" / f"{unit}.timer").unlink()
+    _memory.tidy(str(memory))
+    assert not code.exists()
+
+
+def test_so_many_at_a_time(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_folder, "_MOST_REMOVED", 10)
+    memory.mkdir(mode=0o700)
+    for number in range(25):
+        old(memory / f"asked-{number:016x}.lock")
+    left = []
+    for _turn in range(3):
+        _memory.tidy(str(memory))
+        left.append(len(list(memory.iterdir())))
+    assert left == [15, 5, 0]
+
+
+def test_odd_things_are_left_alone(memory: Path) -> None:
+    """A link is removed and not what it leads to; a folder stays, and stops nothing."""
+    memory.mkdir(mode=0o700)
+    target = old(memory.with_name("target"))
+    (memory / "asked-0000000000000000.lock").mkdir()
+    link = memory / "asked-0000000000000001.lock"
+    link.symlink_to(target)
+    os.utime(link, (1.0, 1.0), follow_symlinks=False)
+    last = old(memory / "asked-0000000000000002.lock")
+    _memory.tidy(str(memory))
+    assert target.exists() and not link.is_symlink() and not last.exists()
+    _memory.tidy(str(memory / "nowhere"))
+
+
+def test_other_boots_are_forgotten_and_of_ended_processes_the_oldest(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_memory, "_MOST_ENDED", 2)
+    own = process(os.getpid(), start_ticks(os.getpid()))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(own_process, "boot_id", lambda: "11111111-2222-3333-4444-555555555555")
+        _memory.remember(process(9), n=9)
+    _memory.remember(own, n=0)
+    for pid in (1, 2, 3):
+        _memory.remember(process(pid), n=pid)
+    known = json.loads((memory / "memory.json").read_text())
+    assert list(known) == [key_of(own), key_of(process(2)), key_of(process(3))]
+    assert _memory.recall(own) == {"n": 0}
+
+
+# Whose folder it is
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (a_link, "is a link"), (a_dangling_link, "is a link"), (a_file, "is no folder"),
+        (writable_by_all, "others may write"), (writable_by_the_group, "others may write"),
+    ],
+)  # fmt: skip
+def test_why_it_is_refused_is_said(memory: Path, spoil: t.Callable[[Path], None], why: str) -> None:
+    assert _memory.refusal() == "" and not memory.exists()
+    spoil(memory)
+    assert why in _memory.refusal() and str(memory) in _memory.refusal()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_folder_of_another_user_is_refused_by_name(memory: Path) -> None:
+    foreign_folder(memory)
+    os.chown(memory, 4711, 4711)
+    assert "belongs to" in _memory.refusal() and "4711" in _memory.refusal()
+
+
+def test_a_place_where_others_could_exchange_it_is_refused(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = memory.parent / "open"
+    parent.mkdir()
+    monkeypatch.setattr(_memory, "folder", lambda: str(parent / "memory"))
+    parent.chmod(0o777)
+    with pytest.raises(Unreadable, match="exchange"):
+        _memory.remember(process(), loglevel=7)
+    assert "exchange" in _memory.refusal()
+    parent.chmod(0o1777)
+    assert _memory.refusal() == ""
+
+
+def test_a_folder_that_others_may_look_into_is_closed(memory: Path) -> None:
+    memory.mkdir(mode=0o755)
+    memory.chmod(0o755)
+    _memory.remember(process(), loglevel=7)
+    assert memory.stat().st_mode & 0o777 == 0o700 and _memory.recall(process()) == {"loglevel": 7}

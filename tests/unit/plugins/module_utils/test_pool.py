@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -16,25 +20,25 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils import _instance
+from ansible_collections.ckpool.fleet.plugins.module_utils._ask.selection import SORT_FIELDS, select
+from ansible_collections.ckpool.fleet.plugins.module_utils._ask.survey import HealthOptions
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError, SourceNotAnswered
-from ansible_collections.ckpool.fleet.plugins.module_utils._health import Thresholds
+from ansible_collections.ckpool.fleet.plugins.module_utils._health import Thresholds, judge
+from ansible_collections.ckpool.fleet.plugins.module_utils._host.process import start_ticks
 from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
-from ansible_collections.ckpool.fleet.plugins.module_utils._pool import (
-    SORT_FIELDS,
-    HealthOptions,
-    Pool,
-    check_user_name,
-    in_parallel,
-    select,
-)
+from ansible_collections.ckpool.fleet.plugins.module_utils._names import check_user_name
+from ansible_collections.ckpool.fleet.plugins.module_utils._parallel import in_parallel
+from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool
 from ansible_collections.ckpool.fleet.plugins.module_utils._records import UserStats
+from ansible_collections.ckpool.fleet.plugins.module_utils._sources.log.events import log_tail
 
-from ..support import DEADLINE, HARMLESS, FakeSocket, Simulated, answers, framed, silent, wait_for
+from tests.support import DEADLINE, HARMLESS, FakeSocket, Simulated, answers, framed, silent, wait_for
+from tests.support.instances import instance_of_ours
 
 DIALECTS = ("public", "api", "guide")
 NAMES = ("alice", "bob", "carol")
 COUNTS = {"workbases": {"count": 3, "memory": 0, "generated": 3}}
-SOON = 0.3
+SOON = 1.0  #: a timeout of pools of which a part hangs: what does not hang answers in that time, on a busy machine too
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
@@ -48,13 +52,13 @@ def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def dialect_of(daemon: Simulated) -> str:
-    dialect: str = daemon._simulation["dialect"]
+    dialect: str = daemon.simulation["dialect"]
     return dialect
 
 
 def pool_of(daemon: Simulated, source: str = "auto", timeout: float = DEADLINE) -> Pool:
     """The pool of a simulated daemon."""
-    return Pool.find(str(daemon.sockets), source=source, timeout=timeout)
+    return Pool.find(str(daemon.socket_dir), source=source, timeout=timeout)
 
 
 def harm(daemon: Simulated) -> t.Set[t.Tuple[str, t.Optional[str]]]:
@@ -110,7 +114,7 @@ def test_an_unknown_user_is_missing_and_is_not_created_by_being_asked_for(daemon
     fresh = pool_of(daemon).users()
     assert [user.user for user in fresh.users] == list(NAMES)
     if dialect_of(daemon) != "guide":
-        assert pool_of(daemon)._sockets.json("stratifier", "stats")["users"]["count"] == 3
+        assert (pool_of(daemon).observe(HealthOptions()).counts or {})["users"]["count"] == 3
 
 
 def test_with_a_limit_or_a_time_nobody_is_said_to_be_missing(daemon: Simulated) -> None:
@@ -128,10 +132,13 @@ def test_users_in_order(daemon: Simulated, field: str) -> None:
     assert values[0] == pytest.approx(max(everybody), rel=0.2)
 
 
-def test_users_who_were_not_active_lately_are_left_out(daemon: Simulated) -> None:
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_users_who_were_not_active_lately_are_left_out(simulate: t.Callable[..., Simulated], dialect: str) -> None:
+    daemon = simulate(dialect=dialect, user_names=list(NAMES), workers_per_user=2, idle=2)  # carol's, for an hour
+    daemon.wait_for_statistics()
     pool = pool_of(daemon)
-    assert len(pool.users(active_within=600).users) == 3
-    assert pool.users(active_within=0).users == []
+    assert [user.user for user in pool.users(active_within=7200).users] == list(NAMES)
+    assert [user.user for user in pool.users(active_within=600).users] == list(NAMES)[:2]
 
 
 def test_a_verdict_in_each_dialect_and_what_was_sent_for_it(daemon: Simulated) -> None:
@@ -199,7 +206,7 @@ def test_a_pool_that_was_never_there_is_an_answer(home: Path) -> None:
     assert set(answer.stats.as_dict().values()) == {None}
     verdict, _seen = pool.health()
     assert (verdict.state, verdict.status) == ("down", "critical")
-    assert pool.instance.last_log_lines() == []
+    assert log_tail(pool.instance) == []
 
 
 def test_of_a_pool_that_is_down_nobody_is_said_to_be_missing(home: Path) -> None:
@@ -211,14 +218,14 @@ def test_a_pool_that_went_down_still_has_its_files(simulate: t.Callable[..., Sim
     daemon = simulate(user_names=list(NAMES))
     daemon.wait_for_statistics()
     daemon.stop(signal.SIGKILL)
-    pool = Pool.find(str(daemon.sockets), log_dir=str(daemon.logs))
+    pool = Pool.find(str(daemon.socket_dir), log_dir=str(daemon.log_dir))
     answer = pool.stats()
     assert (answer.state, answer.source, answer.stats.users) == ("down", "files", 3)
     assert [user.user for user in pool.users().users] == list(NAMES)
     verdict, seen = pool.health()
     assert verdict.state == "down"
     assert set(seen.leftovers) == {*_instance.SOCKETS, "main.pid"}
-    assert pool.instance.last_log_lines() != []
+    assert log_tail(pool.instance) != []
     reasons = {check.name: check.reason for check in verdict.checks if check.status != "ok"}
     assert (reasons["process"], reasons["ready"], reasons["socket_listener"]) == ("pid_dead", "down", "refused")
 
@@ -233,7 +240,7 @@ def test_a_pool_that_was_stopped_is_hung(simulate: t.Callable[..., Simulated]) -
     assert (answer.state, answer.source, answer.stats.users) == ("hung", "files", 3)
     verdict, _seen = pool.health()
     assert verdict.state == "hung"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < DEADLINE / 2
     os.kill(daemon.pid, signal.SIGCONT)
     wait_for(lambda: pool_of(daemon).stats().state == "ok", "it to go on")
 
@@ -247,8 +254,8 @@ def test_a_pool_that_was_stopped_is_hung(simulate: t.Callable[..., Simulated]) -
         ("stale_work", "degraded", "work_age", "no_work_in_this_run"),  # older than the process that pretends it
         ("dead_stats", "degraded", "statistics", "stale_statistics"),
         ({"fault": "half_reply", "sockets": ["connector"]}, "degraded", "socket_connector", "half_reply"),
-        ({"fault": "oversized", "sockets": ["stratifier"]}, "degraded", "socket_stratifier", "oversized_reply"),
-        ({"fault": "garbage", "sockets": ["generator"]}, "degraded", "socket_generator", "bad_reply"),
+        ({"fault": "oversized", "sockets": ["stratifier"]}, "degraded", "socket_stratifier", "garbage"),
+        ({"fault": "garbage", "sockets": ["generator"]}, "degraded", "socket_generator", "garbage"),
         ({"fault": "no_reply", "sockets": ["connector"]}, "degraded", "socket_connector", "no_reply"),
         ({"fault": "hung", "sockets": ["connector"]}, "degraded", "socket_connector", "unanswered"),
         ({"fault": "slow", "delay": 0.2}, "degraded", "socket_listener", "slow"),
@@ -266,16 +273,58 @@ def test_a_fault_and_the_check_that_finds_it(
 
     def found() -> t.Optional[str]:
         verdict, _seen = pool.health(options)
-        reasons = {made.name: made.reason for made in verdict.checks if made.status in ("warn", "critical")}
+        reasons = {made.name: made.reason for made in verdict.checks if made.status in ("warning", "critical")}
         return verdict.state if reasons.get(check) == reason else None
 
     assert wait_for(found, f"{check} to say {reason}") == state
     assert harm(daemon) == set()
 
 
+@pytest.mark.parametrize("zone", ["EST5EDT,M3.2.0,M11.1.0", "<+1345>-13:45", "UTC0"])
+def test_work_of_a_daemon_in_another_time_zone(
+    simulate: t.Callable[..., Simulated], zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    daemon = simulate()
+    monkeypatch.setenv("TZ", "CET-1")
+    pool = pool_of(daemon)
+    verdict, seen = pool.health()
+    age = wait_for(pool.work_age, "some work")
+    assert age is not None and 0 <= age < DEADLINE and "log" not in seen.problems
+    assert [check.reason for check in verdict.checks if check.name == "work_age" and check.status != "ok"] == []
+    reached = pool.blocks().reached
+    assert reached is not None and abs(reached - time.time()) < 600
+
+
+@pytest.mark.parametrize("zone", ["EST5EDT,M3.2.0,M11.1.0", "<+1345>-13:45", "UTC0"])
+def test_stale_work_of_a_daemon_in_another_time_zone(
+    simulate: t.Callable[..., Simulated], zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not look fresh."""
+    monkeypatch.setenv("TZ", zone)
+    daemon = simulate(faults=["stale_work"])
+    monkeypatch.setenv("TZ", "CET-1")
+    found = pool_of(daemon).work_age()
+    assert found is not None and found > 300
+
+
 def stratifier(home: Path, script: t.Any) -> FakeSocket:
     """A stratifier that behaves as told."""
     return FakeSocket(str(home / "stratifier"), script)
+
+
+@contextlib.contextmanager
+def daemon_with(home: Path, stratifier_script: t.Any) -> t.Iterator[FakeSocket]:
+    """A daemon whose stratifier behaves as told; its other sockets answer a ping."""
+    others = [
+        FakeSocket(str(home / name), answers({"ping": "pong"})) for name in _instance.SOCKETS if name != "stratifier"
+    ]
+    try:
+        with stratifier(home, stratifier_script) as fake:
+            yield fake
+    finally:
+        for other in others:
+            other.__exit__()
 
 
 def with_files(home: Path) -> Pool:
@@ -285,21 +334,20 @@ def with_files(home: Path) -> Pool:
     (home / "pool" / "pool.status").write_text("".join(json.dumps(row) + "\n" for row in status))
     (home / "users").mkdir()
     (home / "users" / "alice").write_text(json.dumps({"hashrate1m": "5M", "worker": []}))
-    return Pool(Instance(str(home), "ckpool", log_dir=str(home)), timeout=SOON)
+    return Pool(instance_of_ours(home, log_dir=str(home)), timeout=SOON)
 
 
 BROKEN_API: t.Dict[str, t.Any] = {
     "another text": "unknown",
     "no object": [],
-    "no numbers": {"dsps1": "junk"},
-    "true and false": {"dsps1": 1, "accepted": True},
+    "no numbers": {"dsps1": "junk", "accepted": True},
 }
 
 
 @pytest.mark.parametrize("reply", BROKEN_API.values(), ids=BROKEN_API)
 def test_files_stand_in_for_a_socket_that_answers_nonsense(home: Path, reply: t.Any) -> None:
     pool = with_files(home)
-    with stratifier(
+    with daemon_with(
         home, answers({"ping": "pong", "stats": COUNTS, "poolstats": reply, "users": {"users": [{"user": []}]}})
     ):
         answer = pool.stats()
@@ -312,6 +360,7 @@ def test_files_stand_in_for_a_socket_that_answers_nonsense(home: Path, reply: t.
 def test_files_stand_in_for_a_listing_that_breaks_off(home: Path) -> None:
     pool = with_files(home)
     replies = {
+        "ping": "pong",
         "stats": COUNTS,
         "poolstats": {"dsps1": 1},
         "users": {"users": [{"user": "x", "dsps1": 1}]},
@@ -355,12 +404,12 @@ def test_whatever_all_sockets_reply_there_is_an_answer_or_an_error_of_the_pool(
 ) -> None:
     running = [FakeSocket(str(home / name), reply) for name in _instance.SOCKETS]
     try:
-        pool = Pool(Instance(str(home), "ckpool", log_dir=str(home)), source, SOON)
+        pool = Pool(instance_of_ours(home, log_dir=str(home)), source, SOON)
         verdict, seen = pool.health(HealthOptions(sample_seconds=0.01))
-        assert verdict.state in ("ok", "degraded", "starting", "hung") and seen.problems
+        assert verdict.status == "critical" and verdict.state in ("unknown", "hung") and seen.problems
         for question in (pool.stats, pool.users):
             try:
-                assert question().state in ("ok", "degraded", "starting", "hung")
+                assert question().state in ("unknown", "hung")
             except PoolError as error:
                 assert error.phase and error.facts["state"]
     finally:
@@ -369,18 +418,17 @@ def test_whatever_all_sockets_reply_there_is_an_answer_or_an_error_of_the_pool(
 
 
 def test_a_pool_that_is_up_and_tells_nothing_is_a_failure_with_what_was_learned(home: Path) -> None:
-    with stratifier(home, answers({"stats": COUNTS})), pytest.raises(PoolError) as caught:
-        Pool(Instance(str(home), "ckpool"), timeout=SOON).stats()
+    with daemon_with(home, answers({"ping": "pong", "stats": COUNTS})), pytest.raises(PoolError) as caught:
+        Pool(instance_of_ours(home), timeout=SOON).stats()
     assert "log directory of ckpool is not known" in str(caught.value)
     assert caught.value.hint == "set log_dir"
     assert caught.value.facts["state"] == "ok"
 
 
 def test_a_silent_pool_costs_two_timeouts_and_no_more(home: Path) -> None:
-    with FakeSocket(str(home / "listener"), silent), stratifier(home, silent):
-        start = time.monotonic()
-        assert Pool(Instance(str(home), "ckpool"), timeout=SOON).stats().state in ("hung", "starting")
-        assert time.monotonic() - start < 2 * SOON + 1
+    with FakeSocket(str(home / "listener"), silent) as listener, stratifier(home, silent) as other:
+        assert Pool(instance_of_ours(home), timeout=SOON).stats().state in ("hung", "starting")
+        assert len(listener.messages) + len(other.messages) <= 2, "each costs one"
 
 
 # All instances of a host
@@ -388,10 +436,10 @@ def test_a_silent_pool_costs_two_timeouts_and_no_more(home: Path) -> None:
 
 def test_all_pools_of_a_host_and_those_that_should_be_there(simulate: t.Callable[..., Simulated], home: Path) -> None:
     one, two = simulate(), simulate()
-    wanted = [str(one.sockets), str(home / "gone"), str(home / "gone") + "/"]
+    wanted = [str(one.socket_dir), str(home / "gone"), str(home / "gone") + "/"]
     folders = [pool.instance.socket_dir for pool in Pool.find_all(wanted)]
-    assert {str(one.sockets), str(two.sockets), str(home / "gone")} <= set(folders)
-    assert folders.count(str(one.sockets)) == 1
+    assert {str(one.socket_dir), str(two.socket_dir), str(home / "gone")} <= set(folders)
+    assert folders.count(str(one.socket_dir)) == 1
     assert folders.count(str(home / "gone")) == 1
 
 
@@ -433,6 +481,105 @@ def test_a_user_whose_file_is_broken_is_a_problem_and_not_unknown(home: Path) ->
     assert "bob" in answer.problems
 
 
+# Users who have no file yet
+
+
+def authorised(home: Path, *names: str, ago: float = 1.0) -> None:
+    """Lines of the log that say so."""
+    with (home / "ckpool.log").open("a") as log:
+        for number, name in enumerate(names, 1):
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago))
+            user = name.partition(".")[0]
+            log.write(f"[{stamp}.000] Authorised client {number} 127.0.0.1 worker {name} as user {user}\n")
+
+
+def without_counts(pool: Pool, ask: str, **options: t.Any) -> t.Any:
+    """What a public build answers, by its files."""
+    (Path(pool.instance.socket_dir) / "stratifier").unlink(missing_ok=True)
+    with stratifier(Path(pool.instance.socket_dir), answers({"ping": "pong", "stats": COUNTS})):
+        return getattr(pool, ask)(**options)
+
+
+def test_a_user_who_has_sent_no_share_is_told_by_the_log(home: Path) -> None:
+    pool = with_files(home)
+    authorised(home, "alice.rig", "dave.rig0", "dave.rig1", "dave.rig0")
+    answer = without_counts(pool, "users")
+    assert [(user.user, user.source) for user in answer.users] == [("alice", "files"), ("dave", "log")]
+    dave = answer.users[1]
+    assert (dave.hashrate1m, dave.last_share, dave.stale) == (None, None, False)
+    assert dave.authorised == pytest.approx(time.time(), abs=60)
+    assert [worker.worker for worker in dave.workers] == ["dave.rig0", "dave.rig1"]
+    assert [(user.user, user.source) for user in without_counts(pool, "users", names=["dave", "eve"]).users] == [
+        ("dave", "log")
+    ]
+    assert without_counts(pool, "users", names=["dave", "eve"]).missing == ["eve"]
+    ranked = without_counts(pool, "users", sort_by="hashrate1m", limit=2).users
+    assert [user.user for user in ranked] == ["alice", "dave"]
+    assert [user.user for user in without_counts(pool, "users", sort_by="hashrate1m", limit=1).users] == ["alice"]
+    assert [user.user for user in without_counts(pool, "users", active_within=60).users] == ["alice"]
+    workers = without_counts(pool, "workers").workers
+    assert [(worker.worker, worker.idle) for worker in workers] == [
+        ("alice.rig", True), ("dave.rig0", True), ("dave.rig1", True),
+    ]  # fmt: skip
+    assert [worker.worker for worker in without_counts(pool, "workers", names=["dave.rig1"]).workers] == ["dave.rig1"]
+
+
+def test_a_user_who_came_back_after_a_restart_and_has_sent_no_share_yet_is_there(home: Path) -> None:
+    pool = with_files(home)
+    (home / "users" / "dave").write_text(json.dumps({"hashrate1m": "999E", "worker": []}))
+    os.utime(home / "users" / "dave", (1, 1))
+    authorised(home, "dave.rig")
+    found = {user.user: user for user in without_counts(pool, "users", sort_by="hashrate1m").users}
+    assert (found["dave"].hashrate1m, found["dave"].source) == (None, "log")
+
+
+def test_users_that_neither_file_nor_log_tells_of_are_said_to_be_missing(home: Path) -> None:
+    pool = with_files(home)  # its status counts seven
+    authorised(home, "dave.rig")
+    assert without_counts(pool, "users").problems["users"].startswith("5 connected users are in no file")
+    (home / "ckpool.log").unlink()
+    assert without_counts(pool, "users").problems["users"].startswith("6 connected users are in no file")
+    assert "users" not in without_counts(pool, "users", names=["alice"]).problems
+
+
+# Fields of sockets and files
+
+
+def test_what_a_solo_pool_holds_for_its_users_is_counted(home: Path) -> None:
+    pool = with_files(home)
+    assert without_counts(pool, "stats").stats.user_workbases is None
+    (home / "stratifier").unlink()
+    with stratifier(
+        home, answers({"ping": "pong", "stats": {**COUNTS, "userwbs": {"count": 12, "memory": 5, "generated": 40}}})
+    ):
+        assert pool.stats().stats.user_workbases == 12
+
+
+def test_numbers_that_nothing_can_hold_reach_no_result(home: Path) -> None:
+    pool = with_files(home)
+    text = f'{{"hashrate1m": "5M", "accepted": {10**299}, "rejected": 1e400, "SPS1m": NaN, "x": [Infinity, {{"y": -1e999}}]}}'
+    (home / "pool" / "pool.status").write_text(f'{{"lastupdate": {int(time.time())}}}\n{{}}\n{text}\n')
+    answer = without_counts(pool, "stats")
+    assert (answer.stats.hashrate1m, answer.stats.accepted, answer.stats.rejected, answer.stats.sps1m) == (
+        5e6,
+        None,
+        None,
+        None,
+    )
+    assert all(name in answer.problems["pool.status"] for name in ("accepted", "rejected", "SPS1m"))
+    assert answer.raw[2]["x"] == [None, {"y": None}] and answer.raw[2]["accepted"] is None
+
+
+def test_a_share_from_the_future_does_not_make_a_user_active() -> None:
+    now = time.time()
+    some = [
+        UserStats("ahead", last_share=int(now) + 7200, updated=int(now), hashrate1hr=0.0),
+        UserStats("strong", last_share=int(now) + 7200, hashrate1hr=5.0),
+        UserStats("now", last_share=int(now)),
+    ]
+    assert [user.user for user in select(some, now - 600, "user", None)] == ["now", "strong"]
+
+
 def users(count: int) -> t.Iterator[UserStats]:
     for number in range(count):
         yield UserStats(f"user{number * 7919 % count}", hashrate1m=float(number), last_share=number)
@@ -460,14 +607,12 @@ def test_selection_by_time_takes_the_last_share_or_else_the_file() -> None:
 @pytest.mark.parametrize("sort_by", ["hashrate1m", "user"])
 def test_the_top_of_many_costs_no_memory_for_the_others(sort_by: str) -> None:
     tracemalloc.start()
-    start = time.monotonic()
     try:
         top = select(users(50_000), 0.0, sort_by, 5)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(top) == 5
-    assert time.monotonic() - start < 5
     assert peak < 2_000_000
     expected = ["user0", "user1", "user10", "user100", "user1000"]
     assert sort_by != "user" or [user.user for user in top] == expected
@@ -497,3 +642,53 @@ def test_the_first_failure_of_calls_in_parallel_is_raised_again() -> None:
 
     with pytest.raises(ValueError, match="this one"):
         in_parallel([lambda: 1, fails, lambda: 2])
+
+
+def test_a_front_without_a_connection_to_its_upstream_is_a_warning(home: Path) -> None:
+    with socket.socket() as upstream:
+        upstream.bind(("127.0.0.1", 0))
+        upstream.listen(1)
+        child = subprocess.Popen(["sleep", "60"])
+        try:
+            instance = Instance(
+                str(home), "ckproxy", "proxy", child.pid, "alive", config={"proxy": [{"url": "x:3333"}]}
+            )
+            instance.start_ticks = start_ticks(child.pid)
+            seen = Pool(instance, timeout=SOON).observe(HealthOptions())
+            assert seen.upstream == 0
+            check = next(check for check in judge(seen).checks if check.name == "upstream")
+            assert (check.status, check.reason) == ("warning", "upstream_silent")
+        finally:
+            child.kill()
+            child.wait(10)
+
+
+def test_a_front_that_is_connected_is_counted_and_one_that_names_no_upstream_is_not_judged(home: Path) -> None:
+    code = "import socket, sys, time; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
+    with socket.socket() as upstream:
+        upstream.bind(("127.0.0.1", 0))
+        upstream.listen(1)
+        child = subprocess.Popen([sys.executable, "-c", code, str(upstream.getsockname()[1])])
+        try:
+            with upstream.accept()[0]:
+                instance = Instance(
+                    str(home), "ckproxy", "proxy", child.pid, "alive", config={"proxy": [{"url": "x:1"}]}
+                )
+                assert Pool(instance, timeout=SOON).observe(HealthOptions()).upstream == 1
+                instance.config = {}
+                seen = Pool(instance, timeout=SOON).observe(HealthOptions())
+                assert seen.upstream is None and "names no upstream" in seen.problems["upstream"]
+        finally:
+            child.kill()
+            child.wait(10)
+
+
+def test_what_was_logged_while_a_socket_took_its_time_is_not_from_the_future(
+    simulate: t.Callable[..., Simulated],
+) -> None:
+    daemon = simulate(update_interval=0.1, faults=[{"fault": "slow", "sockets": ["connector"], "delay": 3.5}])
+    pool = pool_of(daemon)
+    seen = pool.observe(HealthOptions())
+    work = next(check for check in judge(seen).checks if check.name == "work_age")
+    assert work.reason != "from_the_future", work.summary
+    assert seen.process_age == pytest.approx(seen.now - (pool.instance.start_time or 0.0))

@@ -20,11 +20,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils import _wire
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import PoolError
+from ansible_collections.ckpool.fleet.plugins.module_utils._messages import MAX_REPLY
 
-from ..support import COLLECTION, DEADLINE, FakeSocket, Script, framed, silent
+from tests.support import DEADLINE, ROOT, FakeSocket, Script, framed, silent
 
 SOON = 0.3  #: a timeout that is meant to pass
-LATE = 1.5  #: by when a test that waits for SOON must be through, on a busy machine too
+LATE = DEADLINE / 2  #: by when a test that waits for SOON must be through, on a busy machine too
 
 
 def sending(*pieces: bytes, pause: float = 0.0) -> Script:
@@ -176,7 +177,7 @@ def test_not_permitted_says_who_may_and_who_we_are(home: Path, forbidden: str) -
         try:
             done = subprocess.run(
                 [sys.executable, "-c", _ASK_AS_NOBODY, str(folder / "listener"), "65534"],
-                env={"PYTHONPATH": str(COLLECTION / ".collections"), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={"PYTHONPATH": str(ROOT / ".collections"), "PYTHONDONTWRITEBYTECODE": "1"},
                 capture_output=True,
                 text=True,
                 timeout=30,
@@ -215,7 +216,7 @@ def test_not_a_socket(home: Path, kind: str) -> None:
 def test_a_link_that_leads_to_itself_is_nobody(home: Path) -> None:
     (home / "listener").symlink_to(home / "listener")
     error = failure(home / "listener")
-    assert isinstance(error, _wire.NobodyThere)
+    assert isinstance(error, _wire.NotConnected)
     assert (error.phase, error.reason) == ("connect", "cannot_connect")
 
 
@@ -226,7 +227,7 @@ def test_a_link_that_leads_to_itself_is_nobody(home: Path) -> None:
         (b"\x04\x00\x00", "bad_reply", "in the middle of the length"),
         (struct.pack("<I", 4) + b"po", "half_reply", "after 2 of 4 bytes"),
         (struct.pack("<I", 4), "half_reply", "after 0 of 4 bytes"),
-        (struct.pack("<I", 1001) + b"x" * 1001, "oversized_reply", "1001 bytes to 'ping', more than 1000"),
+        (struct.pack("<I", 1001) + b"x" * 1001, "oversized_reply", "1001 bytes to 'users', more than 1000"),
         (struct.pack("<I", 2**32 - 1), "oversized_reply", "4294967295 bytes"),
         (framed(b"\xff\xfe"), "bad_reply", "2 bytes that are not UTF-8 (byte 0)"),
         (framed(b'{"user": "\xc3"}'), "bad_reply", "not UTF-8"),
@@ -239,10 +240,16 @@ def test_a_link_that_leads_to_itself_is_nobody(home: Path) -> None:
 )
 def test_a_reply_that_cannot_be_used_says_why(home: Path, sent: bytes, reason: str, text: str) -> None:
     with FakeSocket(str(home / "s"), sent) as fake:
-        error = failure(home / "s", max_reply=1000)
+        error = failure(home / "s", "users", max_reply=1000)
     assert isinstance(error, _wire.BadReply)
     assert (error.phase, error.reason, error.path) == ("parse", reason, fake.path)
     assert text in str(error)
+
+
+def test_an_integer_that_is_too_long_costs_nothing_else_of_a_reply(home: Path) -> None:
+    with FakeSocket(str(home / "s"), framed(b'{"a": 1, "b": -' + b"9" * 5000 + b"}")) as fake:
+        reply = _wire.ask_json(fake.path, "stats", DEADLINE)
+    assert (reply["a"], abs(reply["b"])) == (1, float("inf"))
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
@@ -253,12 +260,12 @@ def test_json_nested_without_end_is_an_error_and_no_crash(home: Path, opening: b
 
 
 def test_a_reply_may_have_256_mib_unless_told_otherwise() -> None:
-    assert _wire.MAX_REPLY == 256 * 1024**2
+    assert MAX_REPLY == 256 * 1024**2
 
 
 def test_a_reply_of_just_the_allowed_size_is_taken(home: Path) -> None:
     with FakeSocket(str(home / "s"), framed(b"x" * 1000)) as fake:
-        assert len(_wire.exchange(fake.path, "ping", DEADLINE, max_reply=1000)) == 1000
+        assert len(_wire.exchange(fake.path, "users", DEADLINE, max_reply=1000)) == 1000
 
 
 def test_a_full_queue_is_waited_for_and_no_longer_than_the_deadline(home: Path) -> None:
@@ -331,8 +338,8 @@ def test_a_path_longer_than_a_socket_address_can_hold(home: Path, monkeypatch: p
 def test_a_reply_that_dribbles_in_meets_the_deadline(home: Path) -> None:
     """Each byte comes in time, all of them would not."""
     start = time.monotonic()
-    with FakeSocket(str(home / "s"), sending(struct.pack("<I", 1000), *[b"x"] * 1000, pause=0.02)):
-        error = failure(home / "s", timeout=SOON)
+    with FakeSocket(str(home / "s"), sending(struct.pack("<I", 1500), *[b"x"] * 1500, pause=0.02)):
+        error = failure(home / "s", "users", timeout=SOON)
         assert time.monotonic() - start < LATE
     assert isinstance(error, _wire.Unanswered)
 
@@ -342,22 +349,22 @@ def test_a_reply_that_never_pauses_meets_the_deadline_too(home: Path) -> None:
 
     def stream(fake: FakeSocket, connection: socket.socket, message: str) -> None:
         connection.sendall(struct.pack("<I", 2**31 - 1))
-        end = time.monotonic() + 5
+        end = time.monotonic() + DEADLINE
         while not fake.over.is_set() and time.monotonic() < end:
             connection.sendall(b"x")
 
     start = time.monotonic()
     with FakeSocket(str(home / "s"), stream):
-        error = failure(home / "s", timeout=SOON, max_reply=2**31 - 1)
+        error = failure(home / "s", "users", timeout=SOON, max_reply=2**31 - 1)
         assert time.monotonic() - start < LATE
     assert isinstance(error, _wire.Unanswered)
 
 
 def test_memory_grows_with_what_arrives_and_not_with_what_is_promised(home: Path) -> None:
-    with FakeSocket(str(home / "s"), struct.pack("<I", _wire.MAX_REPLY) + b"x" * 100_000):
+    with FakeSocket(str(home / "s"), struct.pack("<I", MAX_REPLY) + b"x" * 100_000):
         tracemalloc.start()
         try:
-            error = failure(home / "s")
+            error = failure(home / "s", "users")
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -417,3 +424,29 @@ def test_no_file_descriptor_is_left_open_whatever_comes_of_it(home: Path) -> Non
     before = len(os.listdir("/proc/self/fd"))
     all_outcomes()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("length", [65, MAX_REPLY, 2**32 - 1])
+def test_the_answer_to_a_ping_has_a_few_bytes(home: Path, length: int) -> None:
+    """However much the caller would take: nothing of what is announced is waited for."""
+    with FakeSocket(str(home / "s"), struct.pack("<I", length) + b"x" * 65):
+        error = failure(home / "s")
+    assert (error.reason, "more than 64" in str(error)) == ("oversized_reply", True)
+
+
+@pytest.mark.parametrize("pieces", [[b"\x04", b"\0", b"\0", b"\0", b"p"], [struct.pack("<I", 4), b"p"]])
+def test_a_ping_that_is_answered_a_byte_at_a_time_meets_the_deadline(home: Path, pieces: t.List[bytes]) -> None:
+    start = time.monotonic()
+    with FakeSocket(str(home / "s"), sending(*pieces, *[b""] * 300, pause=0.1)):
+        assert isinstance(failure(home / "s", "ping", timeout=SOON), _wire.Unanswered)
+    assert time.monotonic() - start < LATE
+
+
+def test_what_is_announced_for_a_ping_costs_nothing(home: Path) -> None:
+    tracemalloc.start()
+    try:
+        with FakeSocket(str(home / "s"), struct.pack("<I", 256 * 1024 * 1024) + b"x" * 1024):
+            assert failure(home / "s", "ping").reason == "oversized_reply"
+        assert tracemalloc.get_traced_memory()[1] < 2 * 1024 * 1024
+    finally:
+        tracemalloc.stop()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import typing as t
@@ -17,12 +18,17 @@ Run = t.Callable[..., t.Dict[str, t.Any]]
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Call the module that a test file is named after. The result has C(rc), the exit status, added."""
-    name = request.module.__name__.rpartition(".test_")[2]
-    module = importlib.import_module(f"ansible_collections.ckpool.fleet.plugins.modules.{name}")
+def run(request: pytest.FixtureRequest, run_any: Run) -> Run:
+    """Call the module that the test file is named after."""
+    return functools.partial(run_any, request.module.__name__.rpartition(".test_")[2])
 
-    def call(**options: t.Any) -> t.Dict[str, t.Any]:
+
+@pytest.fixture
+def run_any(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Call a module by its name."""
+
+    def call(module_name: str, /, **options: t.Any) -> t.Dict[str, t.Any]:
+        module = importlib.import_module(f"ansible_collections.ckpool.fleet.plugins.modules.{module_name}")
         # Without a log: it would be that of this machine, and Ansible's own writing to it trips over a NUL.
         own = {"_ansible_remote_tmp": "/tmp", "_ansible_no_log": True}
         text = json.dumps({"ANSIBLE_MODULE_ARGS": {**own, **options}})

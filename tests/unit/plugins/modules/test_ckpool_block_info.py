@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blocks, as a module."""
+"""The module ckpool_block_info."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ..support import HARMLESS, FakeSocket, Simulated, answers
+from tests.support import HARMLESS, FakeSocket, Simulated, answers
+
 from .conftest import Run
+
+pytestmark = pytest.mark.usefixtures("fakes_are_ours")
 
 KEYS = {"blocks", "complete", "reached", "instance", "source", "as_of", "problems", "msg", "changed"}
 BLOCK = {
@@ -25,7 +28,7 @@ BLOCK = {
 
 
 def find(age: float, height: int, result: str = "BLOCK ACCEPTED!") -> str:
-    """A find that was so many seconds ago, as the daemon logs it."""
+    """The log lines of a block that was found this number of seconds ago."""
     last = f"Solved and confirmed block {height} by alice.rig0"
     if "ACCEPTED" not in result:
         last = f"Submitted, but had block {height} rejected"
@@ -37,14 +40,14 @@ def find(age: float, height: int, result: str = "BLOCK ACCEPTED!") -> str:
 def daemon(request: pytest.FixtureRequest, simulate: t.Callable[..., Simulated]) -> Simulated:
     """A daemon that found blocks, in each of the dialects."""
     simulated = simulate(dialect=request.param)
-    with open(simulated.logs / "ckpool.log", "a", encoding="utf-8") as log:
+    with open(simulated.log_dir / "ckpool.log", "a", encoding="utf-8") as log:
         log.write(find(7200, 1) + find(600, 2, "SUBMIT BLOCK RETURNED: high-hash") + find(60, 3))
-    (simulated.logs / "ckpool.log.1").write_text(find(90000, 0))
+    (simulated.log_dir / "ckpool.log.1").write_text(find(90000, 0))
     return simulated
 
 
 def test_the_results_have_the_keys_of_the_contract(run: Run, daemon: Simulated) -> None:
-    result = run(socket_dir=str(daemon.sockets))
+    result = run(socket_dir=str(daemon.socket_dir))
     assert set(result) == KEYS and result["changed"] is False
     assert all(set(block) == BLOCK for block in result["blocks"])
     assert [block["height"] for block in result["blocks"]] == [3, 2, 1, 0]
@@ -53,7 +56,7 @@ def test_the_results_have_the_keys_of_the_contract(run: Run, daemon: Simulated) 
     assert result["blocks"][0]["time"] == pytest.approx(time.time() - 60, abs=30)
     assert (result["blocks"][0]["worker"], result["blocks"][0]["user"]) == ("alice.rig0", "alice")
     assert (result["source"], result["complete"], result["instance"]["state"]) == ("files", True, "ok")
-    assert "4 blocks, 3 accepted, 1 refused, the last 1 m ago by alice.rig0 (files)" in result["msg"]
+    assert "4 blocks, 3 accepted, 1 rejected, the last 1 m ago by alice.rig0 (files)" in result["msg"]
     assert {message for _name, message in daemon.record()} <= HARMLESS
 
 
@@ -70,25 +73,25 @@ def test_the_results_have_the_keys_of_the_contract(run: Run, daemon: Simulated) 
     ],
 )
 def test_since_and_limit(run: Run, daemon: Simulated, options: t.Dict[str, t.Any], heights: t.List[int]) -> None:
-    result = run(socket_dir=str(daemon.sockets), **options)
+    result = run(socket_dir=str(daemon.socket_dir), **options)
     assert [block["height"] for block in result["blocks"]] == heights
     assert result["complete"] is ("limit" not in options)
-    assert heights or "no block in reach" in result["msg"]
+    assert heights or "no block found" in result["msg"]
 
 
 def test_since_a_time(run: Run, daemon: Simulated) -> None:
-    result = run(socket_dir=str(daemon.sockets), since=str(int(time.time()) - 3600))
+    result = run(socket_dir=str(daemon.socket_dir), since=str(int(time.time()) - 3600))
     assert [block["height"] for block in result["blocks"]] == [3, 2]
 
 
 def test_the_limit_of_what_is_read_is_told(run: Run, daemon: Simulated) -> None:
-    result = run(socket_dir=str(daemon.sockets), log_limit=400)
+    result = run(socket_dir=str(daemon.socket_dir), log_limit=400)
     assert result["complete"] is False and "log_limit" in result["problems"]["ckpool.log"]
 
 
 @pytest.mark.parametrize("source", ["guide", "api"])
 def test_no_socket_tells_blocks(run: Run, daemon: Simulated, source: str) -> None:
-    result = run(socket_dir=str(daemon.sockets), source=source)
+    result = run(socket_dir=str(daemon.socket_dir), source=source)
     assert (result["failed"], result["phase"], result["reason"]) == (True, "ask", "source_not_answered")
     assert "auto" in result["hint"]
 
@@ -96,8 +99,8 @@ def test_no_socket_tells_blocks(run: Run, daemon: Simulated, source: str) -> Non
 def test_of_a_pool_that_is_down_the_log_is_read(run: Run, simulate: t.Callable[..., Simulated]) -> None:
     daemon = simulate()
     daemon.stop()
-    (daemon.logs / "ckpool.log").write_text(find(60, 3))
-    options = {"socket_dir": str(daemon.sockets), "log_dir": str(daemon.logs)}
+    (daemon.log_dir / "ckpool.log").write_text(find(60, 3))
+    options = {"socket_dir": str(daemon.socket_dir), "log_dir": str(daemon.log_dir)}
     result = run(**options)
     assert set(result) == KEYS | {"log_tail"}
     assert (result["instance"]["state"], len(result["blocks"])) == ("down", 1)
@@ -113,8 +116,8 @@ def test_of_a_pool_that_is_nowhere_there_is_no_block(run: Run, home: Path) -> No
 
 def test_a_log_that_is_gone_is_a_failure_with_its_path(run: Run, simulate: t.Callable[..., Simulated]) -> None:
     daemon = simulate()
-    os.mkdir(daemon.home / "empty")
-    result = run(socket_dir=str(daemon.sockets), log_dir=str(daemon.home / "empty"))
+    os.mkdir(daemon.folder / "empty")
+    result = run(socket_dir=str(daemon.socket_dir), log_dir=str(daemon.folder / "empty"))
     assert (result["failed"], result["phase"], result["reason"]) == (True, "read", "absent")
     assert result["path"].endswith("empty/ckpool.log") and result["hint"] and result["state"] == "ok"
 

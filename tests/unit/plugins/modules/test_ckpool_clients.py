@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens to all miners, as a module: every state twice, predicted, with its diff, and how its failures speak."""
+"""The module ckpool_clients: every state twice, in check mode, with its diff, and its failures."""
 
 from __future__ import annotations
 
+import socket
 import typing as t
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ..support import HARMLESS, Simulated
+from tests.support import HARMLESS, Simulated, free_port
+
 from .conftest import Run
 
 pytestmark = pytest.mark.usefixtures("memory")
 KEYS = {
     "state", "previous", "previous_known", "clients_before", "clients_after", "reply", "instance", "problems", "msg",
-    "changed",
+    "changed", "accepts_at", "timer",
 }  # fmt: skip
 FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
 ELSEWHERE = "spare.example.org:3334"
@@ -27,7 +29,7 @@ Start = t.Callable[..., Simulated]
 
 @pytest.fixture
 def pool(simulate: Start) -> Start:
-    """Four miners, who do not come back unless it is said when."""
+    """Four miners, which do not return unless reconnect_after is set."""
 
     def start(*options: str, **simulation: t.Any) -> Simulated:
         return simulate(*options, **{"users": 2, "reconnect_after": 60, **simulation})
@@ -46,7 +48,7 @@ def test_the_gate_twice_and_in_check_mode(run: Run, pool: Start, dialect: str) -
     for state in ("accepting", "rejecting", "accepting"):
         for is_check in (True, False, True, False):
             before = sent(daemon)
-            options = {"socket_dir": str(daemon.sockets), "state": state}
+            options = {"socket_dir": str(daemon.socket_dir), "state": state}
             results.append(run(**options, _ansible_check_mode=is_check, _ansible_diff=True))
             assert set(results[-1]) == KEYS | {"diff"}
             assert sent(daemon) == before + ([] if is_check else [("listener", state[:6])])
@@ -55,7 +57,7 @@ def test_the_gate_twice_and_in_check_mode(run: Run, pool: Start, dialect: str) -
     assert [result["changed"] for result in results] == [False] * 4 + [True, True, False, False] * 2
     assert [result["previous"] for result in results] == ["accepting"] * 6 + ["rejecting"] * 4 + ["accepting"] * 2
     assert [result["previous_known"] for result in results] == [False] * 2 + [True] * 10
-    assert results[0]["msg"].endswith("accepting miners, before accepting as far as one can know")
+    assert results[0]["msg"].endswith("accepting miners, before accepting as far as is known")
     assert (
         results[5]["diff"]["before"] == "miners: accepting\n" and results[5]["diff"]["after"] == "miners: rejecting\n"
     )
@@ -67,7 +69,7 @@ def test_the_gate_twice_and_in_check_mode(run: Run, pool: Start, dialect: str) -
     ("options", "told", "reply"),
     [
         (
-            {"state": "redirected", "redirect_to": ELSEWHERE},
+            {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False},
             ("listener", "reconnect:spare.example.org,3334"),
             "reconnecting",
         ),
@@ -75,10 +77,10 @@ def test_the_gate_twice_and_in_check_mode(run: Run, pool: Start, dialect: str) -
     ],
 )
 def test_sending_all_away_twice_and_in_check_mode(
-    run: Run, pool: Start, dialect: str, options: t.Dict[str, str], told: t.Tuple[str, str], reply: t.Optional[str]
+    run: Run, pool: Start, dialect: str, options: t.Dict[str, t.Any], told: t.Tuple[str, str], reply: t.Optional[str]
 ) -> None:
     daemon = pool(dialect=dialect)
-    everything = {"socket_dir": str(daemon.sockets), "_ansible_diff": True, **options}
+    everything = {"socket_dir": str(daemon.socket_dir), "_ansible_diff": True, **options}
     predicted = run(**everything, _ansible_check_mode=True)
     assert sent(daemon) == []
     first = run(**everything)
@@ -99,17 +101,44 @@ def test_sending_all_away_twice_and_in_check_mode(
 
 def test_a_stubborn_one_stays_and_is_told_of(run: Run, pool: Start) -> None:
     daemon = pool(stubborn=1)
-    options = {"socket_dir": str(daemon.sockets), "state": "redirected", "redirect_to": ELSEWHERE, "wait": 0.8}
+    options = {"socket_dir": str(daemon.socket_dir), "state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False,
+               "wait": 0.8}  # fmt: skip
     result = run(**options)
     assert (result["clients_before"], result["clients_after"], result["changed"]) == (4, 1, True)
     assert result["msg"].endswith("1 of 4 clients are left")
-    dropped = run(socket_dir=str(daemon.sockets), state="dropped")
+    dropped = run(socket_dir=str(daemon.socket_dir), state="dropped")
     assert (dropped["clients_before"], dropped["clients_after"]) == (1, 0)
+
+
+@pytest.mark.parametrize("is_check", [False, True])
+def test_nobody_is_sent_where_nothing_listens(run: Run, pool: Start, is_check: bool) -> None:
+    """Without the check, the miners would be lost, and the task would pass."""
+    daemon = pool()
+    nowhere = f"127.0.0.1:{free_port()}"
+    options = {"socket_dir": str(daemon.socket_dir), "state": "redirected", "redirect_to": nowhere}
+    result = run(**options, _ansible_check_mode=is_check)
+    assert set(result) == FAILURE and (result["phase"], result["reason"]) == ("connect", "redirect_unreachable")
+    assert nowhere in result["msg"] and "redirect_check: false" in result["hint"]
+    assert sent(daemon) == []
+    all_the_same = run(**options, redirect_check=False, _ansible_check_mode=is_check)
+    assert (all_the_same["changed"], len(sent(daemon))) == (True, 0 if is_check else 1)
+
+
+def test_where_something_listens_they_are_sent(run: Run, pool: Start) -> None:
+    with socket.socket() as spare:
+        spare.bind(("127.0.0.1", 0))
+        spare.listen()
+        daemon = pool()
+        there = f"127.0.0.1:{spare.getsockname()[1]}"
+        result = run(socket_dir=str(daemon.socket_dir), state="redirected", redirect_to=there)
+    assert (result["changed"], result["clients_after"]) == (True, 0)
 
 
 def test_nobody_waits_for_them(run: Run, pool: Start) -> None:
     daemon = pool()
-    result = run(socket_dir=str(daemon.sockets), state="redirected", redirect_to="[::1]:3334", wait=0)
+    result = run(
+        socket_dir=str(daemon.socket_dir), state="redirected", redirect_to="[::1]:3334", redirect_check=False, wait=0
+    )
     assert result["clients_after"] > 0 and result["reply"] == "reconnecting"
     assert sent(daemon) == [("listener", "reconnect:::1,3334")]
 
@@ -134,7 +163,7 @@ def test_nobody_waits_for_them(run: Run, pool: Start) -> None:
 )
 def test_bad_addresses_are_named(run: Run, pool: Start, text: str) -> None:
     daemon = pool()
-    result = run(socket_dir=str(daemon.sockets), state="redirected", redirect_to=text)
+    result = run(socket_dir=str(daemon.socket_dir), state="redirected", redirect_to=text)
     assert set(result) == FAILURE and (result["phase"], result["reason"]) == ("options", "bad_address")
     assert repr(text) in result["msg"] and "spare.example.org:3333" in result["hint"]
     assert daemon.record() == []
@@ -152,13 +181,13 @@ def test_bad_addresses_are_named(run: Run, pool: Start, text: str) -> None:
 )
 def test_options_that_do_not_fit(run: Run, pool: Start, options: t.Dict[str, t.Any], text: str) -> None:
     daemon = pool()
-    result = run(socket_dir=str(daemon.sockets), **options)
+    result = run(socket_dir=str(daemon.socket_dir), **options)
     assert result["failed"] and text in result["msg"] and daemon.record() == []
 
 
-STATES: t.List[t.Dict[str, str]] = [
+STATES: t.List[t.Dict[str, t.Any]] = [
     {"state": "accepting"}, {"state": "rejecting"}, {"state": "dropped"},
-    {"state": "redirected", "redirect_to": ELSEWHERE},
+    {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False},
 ]  # fmt: skip
 
 
@@ -169,9 +198,13 @@ STATES: t.List[t.Dict[str, str]] = [
 def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reason: str, is_check: bool) -> None:
     daemon = pool(faults=[fault])
     for options in STATES:
-        result = run(socket_dir=str(daemon.sockets), timeout=0.1, _ansible_check_mode=is_check, **options)
+        result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, _ansible_check_mode=is_check, **options)
         assert set(result) - {"log_tail"} == FAILURE
-        assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.sockets / "listener"))
+        assert (result["phase"], result["reason"], result["path"]) == (
+            phase,
+            reason,
+            str(daemon.socket_dir / "listener"),
+        )
         assert result["hint"] in result["msg"]
     assert sent(daemon) == []
 
@@ -180,12 +213,13 @@ def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reaso
 def test_a_connector_that_does_not_tell(run: Run, pool: Start, is_check: bool) -> None:
     daemon = pool(faults=[{"fault": "garbage", "sockets": ["connector"]}])
     for options in STATES[2:]:
-        result = run(socket_dir=str(daemon.sockets), _ansible_check_mode=is_check, **options)
+        result = run(socket_dir=str(daemon.socket_dir), _ansible_check_mode=is_check, **options)
         assert (result["failed"], result["reason"]) == (True, "clients_unknown")
-        assert result["path"] == str(daemon.sockets / "connector") and "nothing was done" in result["msg"]
+        assert result["path"] == str(daemon.socket_dir / "connector") and "nothing was done" in result["msg"]
     assert sent(daemon) == []
     assert (
-        run(socket_dir=str(daemon.sockets), state="rejecting", _ansible_check_mode=is_check)["clients_before"] is None
+        run(socket_dir=str(daemon.socket_dir), state="rejecting", _ansible_check_mode=is_check)["clients_before"]
+        is None
     )
 
 
@@ -197,5 +231,5 @@ def test_no_pool(run: Run, home: Path) -> None:
 
 def test_a_gate_that_cannot_be_remembered(run: Run, pool: Start, memory: Path) -> None:
     memory.write_text("")
-    result = run(socket_dir=str(pool().sockets), state="rejecting")
+    result = run(socket_dir=str(pool().socket_dir), state="rejecting")
     assert result["changed"] is True and "not ours alone" in result["problems"]["memory"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dropping users, as a module: its results, its predictions, its diff, and how its failures speak."""
+"""The module ckpool_dropuser: its results, check mode, its diff, and its failures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ..support import HARMLESS, Simulated
+from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
+
+from tests.support import HARMLESS, Simulated
+
 from .conftest import Run
 
 pytestmark = pytest.mark.usefixtures("memory")
 KEYS = {
     "users", "dropped", "returned", "unknown", "replies", "source", "instance", "problems", "msg", "changed",
+    "missing",
 }  # fmt: skip
 CLIENT = {"client_id", "user", "worker", "address", "since"}
 FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
@@ -27,7 +31,7 @@ Start = t.Callable[..., Simulated]
 
 @pytest.fixture
 def pool(simulate: Start) -> Start:
-    """Two users with two workers each, who do not come back unless it is said when."""
+    """Two users with two workers each, which do not return unless reconnect_after is set."""
 
     def start(*options: str, **simulation: t.Any) -> Simulated:
         return simulate(*options, **{"user_names": NAMES, "reconnect_after": 60, **simulation})
@@ -47,7 +51,7 @@ def of(user: str, connected: int, dropped: int, returned: int = 0) -> t.Dict[str
 @pytest.mark.parametrize("layout", ["2017", "2025", "2026"])
 def test_twice_and_in_check_mode(run: Run, pool: Start, dialect: str, layout: str) -> None:
     daemon = pool(dialect=dialect, layout=layout)
-    options = {"socket_dir": str(daemon.sockets), "users": ["alice"], "watch": 0}
+    options = {"socket_dir": str(daemon.socket_dir), "users": ["alice"], "watch": 0}
     predicted = run(**options, _ansible_check_mode=True, _ansible_diff=True)
     assert sent(daemon) == []
     first = run(**options, _ansible_diff=True)
@@ -66,7 +70,7 @@ def test_twice_and_in_check_mode(run: Run, pool: Start, dialect: str, layout: st
     assert first["diff"]["after"] == second["diff"]["before"] == second["diff"]["after"] == "clients: \n"
     assert predicted["msg"].endswith("2 clients would be dropped, alice 2")
     assert first["msg"].endswith("2 of 2 clients dropped, alice 2")
-    assert second["msg"].endswith("none of them is known to be connected")
+    assert second["msg"].endswith("no such client is known to be connected")
     if dialect == "guide":
         assert told == [("stratifier", "dropuser=alice")]
         assert first["replies"] == {"alice": "dropped 2 clients of user alice"}
@@ -80,36 +84,71 @@ def test_nobody_is_made(run: Run, pool: Start, dialect: str) -> None:
     daemon = pool(dialect=dialect)
     for is_check in (True, False):
         result = run(
-            socket_dir=str(daemon.sockets), users=["nobody"], workers=["none.rig0"], _ansible_check_mode=is_check
+            socket_dir=str(daemon.socket_dir), users=["nobody"], workers=["none.rig0"], _ansible_check_mode=is_check
         )
         assert result["changed"] is False and result["users"] == [of("nobody", 0, 0)] and result["dropped"] == []
     assert sent(daemon) == []
 
 
+@pytest.mark.parametrize("is_check", [True, False])
+def test_a_name_that_nobody_knows_is_no_silent_success(run: Run, pool: Start, is_check: bool) -> None:
+    daemon = pool()
+    daemon.wait_for_statistics()
+    options = {"socket_dir": str(daemon.socket_dir), "users": ["alice", "alcie"], "workers": ["bob.rig9"], "watch": 0}
+    failed = run(**options, fail_when_missing=True, _ansible_check_mode=is_check)
+    assert set(failed) == KEYS | FAILURE
+    assert (failed["phase"], failed["reason"], failed["missing"]) == ("ask", "missing", ["alcie", "bob.rig9"])
+    assert "not known: alcie, bob.rig9" in failed["msg"] and failed["hint"] in failed["msg"]
+    assert failed["changed"] is True and failed["users"][0] == of("alice", 2, 2), "the others are dropped"
+    result = run(**options, _ansible_check_mode=is_check)
+    assert (result["missing"], "failed" in result) == (["alcie", "bob.rig9"], False)
+    assert result["msg"].endswith("; not known here: alcie, bob.rig9")
+
+
+def test_of_several_pools_one_has_to_know_a_name(run: Run, pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemons = [pool(user_names=[name]) for name in ("alice", "bob")]
+    found = []
+    for daemon in daemons:
+        daemon.wait_for_statistics()
+        found.append(_discovery.find(str(daemon.socket_dir)))
+    monkeypatch.setattr(_discovery, "discover", lambda *_how, **_more: found)
+    options = {"all_instances": True, "fail_when_missing": True, "watch": 0}
+    result = run(users=["alice", "bob"], **options)
+    assert ("failed" in result, result["missing"]) == (False, [])
+    assert [row["missing"] for row in result["instances"]] == [["bob"], ["alice"]]
+    result = run(users=["alice", "nobody"], **options)
+    assert (result["failed"], result["reason"], result["missing"]) == (True, "missing", ["nobody"])
+
+
+def test_one_client_is_no_plural(run: Run, pool: Start) -> None:
+    result = run(socket_dir=str(pool().socket_dir), workers=["alice.rig0"], _ansible_check_mode=True)
+    assert result["msg"].endswith("1 client would be dropped, alice 1")
+
+
 def test_workers_and_ids_and_who_comes_back(run: Run, pool: Start) -> None:
     daemon = pool(reconnect_after=0.2)
-    result = run(socket_dir=str(daemon.sockets), workers="bob.rig0,alice.rig0", client_ids=[4, 4], watch=8)
+    result = run(socket_dir=str(daemon.socket_dir), workers="bob.rig0,alice.rig0", client_ids=[4, 4], watch=8)
     assert result["users"] == [of("alice", 1, 1, 1), of("bob", 2, 2, 1)]
     assert {client["worker"] for client in result["returned"]} == {"bob.rig0", "alice.rig0"}, "an id does not come back"
     assert "2 came back within 8 s" in result["msg"]
 
 
 def test_a_level_that_hides_who_connects(run: Run, pool: Start) -> None:
-    """Of the other user it is known, who is dropped."""
+    """The clients of the other user are known, and are dropped."""
     daemon = pool()
     names = [*NAMES, "carol"]
-    result = run(socket_dir=str(daemon.sockets), users=names, watch=0, _ansible_check_mode=True)
+    result = run(socket_dir=str(daemon.socket_dir), users=names, watch=0, _ansible_check_mode=True)
     assert "failed" not in result
     from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
 
-    control = Control.find(str(daemon.sockets))
-    control.set_level(4)
+    control = Control.find(str(daemon.socket_dir))
+    control.send_loglevel(4)
     control.remember(loglevel=4)
     for is_check in (True, False):
-        result = run(socket_dir=str(daemon.sockets), users=names, watch=0, _ansible_check_mode=is_check)
+        result = run(socket_dir=str(daemon.socket_dir), users=names, watch=0, _ansible_check_mode=is_check)
         assert set(result) == KEYS | FAILURE
         assert (result["phase"], result["reason"], result["changed"]) == ("ask", "clients_unknown", True)
-        assert result["path"] == str(daemon.logs / "ckpool.log")
+        assert result["path"] == str(daemon.log_dir / "ckpool.log")
         assert "level=notice" in result["hint"] and result["hint"] in result["msg"]
         assert list(result["unknown"]) == ["carol"] and "carol: the log level is 4" in result["msg"]
         assert result["users"] == [of("alice", 2, 2), of("bob", 2, 2), of("carol", 0, 0)]
@@ -136,7 +175,7 @@ def test_a_level_that_hides_who_connects(run: Run, pool: Start) -> None:
 )
 def test_options_that_do_not_fit(run: Run, pool: Start, options: t.Dict[str, t.Any], reason: str, text: str) -> None:
     daemon = pool()
-    result = run(socket_dir=str(daemon.sockets), **options)
+    result = run(socket_dir=str(daemon.socket_dir), **options)
     assert set(result) == FAILURE and (result["phase"], result["reason"]) == ("options", reason)
     assert text in result["msg"] and daemon.record() == []
 
@@ -147,9 +186,9 @@ def test_options_that_do_not_fit(run: Run, pool: Start, options: t.Dict[str, t.A
 )
 def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reason: str, is_check: bool) -> None:
     daemon = pool(faults=[fault])
-    result = run(socket_dir=str(daemon.sockets), timeout=0.1, users=["alice"], _ansible_check_mode=is_check)
+    result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, users=["alice"], _ansible_check_mode=is_check)
     assert set(result) - {"log_tail"} == FAILURE
-    assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.sockets / "listener"))
+    assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.socket_dir / "listener"))
     assert result["hint"] in result["msg"]
     assert sent(daemon) == []
 
@@ -161,6 +200,6 @@ def test_no_pool(run: Run, home: Path) -> None:
 
 def test_no_log(run: Run, pool: Start) -> None:
     daemon = pool()
-    result = run(socket_dir=str(daemon.sockets), users=["alice"], log_dir=str(daemon.home / "nowhere"))
-    assert (result["phase"], result["path"]) == ("read", str(daemon.home / "nowhere" / "ckpool.log"))
+    result = run(socket_dir=str(daemon.socket_dir), users=["alice"], log_dir=str(daemon.folder / "nowhere"))
+    assert (result["phase"], result["path"]) == ("read", str(daemon.folder / "nowhere" / "ckpool.log"))
     assert sent(daemon) == []

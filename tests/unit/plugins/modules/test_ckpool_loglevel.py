@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log level, as a module: its results, its predictions, its diff, and how its failures speak."""
+"""The module ckpool_loglevel: its results, check mode, its diff, and its failures."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ansible_collections.ckpool.fleet.plugins.module_utils import _host, _instance
+from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
 from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import systemd
 
-from ..support import HARMLESS, Simulated
+from tests.support import HARMLESS, Simulated
+
 from .conftest import Run
 
 pytestmark = pytest.mark.usefixtures("memory")
 KEYS = {
     "level", "level_name", "previous", "previous_known", "returns", "reply", "instance", "problems", "msg", "changed",
 }  # fmt: skip
-INSTANCE = {"name", "mode", "socket_dir", "log_dir", "pid", "state"}
+INSTANCE = {"name", "mode", "socket_dir", "log_dir", "pid", "started", "root", "user", "state"}
 FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
 Start = t.Callable[..., Simulated]
 
 
 @pytest.fixture(autouse=True)
 def no_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_host, "has_systemd", lambda: False)
+    monkeypatch.setattr(systemd, "has_systemd", lambda: False)
 
 
 def sent(daemon: Simulated) -> t.List[t.Tuple[str, t.Optional[str]]]:
@@ -40,7 +42,7 @@ def sent(daemon: Simulated) -> t.List[t.Tuple[str, t.Optional[str]]]:
 @pytest.mark.parametrize("dialect", ["public", "api", "guide"])
 def test_twice_and_in_check_mode(run: Run, simulate: Start, dialect: str) -> None:
     daemon = simulate(dialect=dialect)
-    options = {"socket_dir": str(daemon.sockets), "level": "debug"}
+    options = {"socket_dir": str(daemon.socket_dir), "level": "debug"}
     predicted = run(**options, _ansible_check_mode=True, _ansible_diff=True)
     assert sent(daemon) == []
     first = run(**options, _ansible_diff=True)
@@ -54,22 +56,22 @@ def test_twice_and_in_check_mode(run: Run, simulate: Start, dialect: str) -> Non
     assert [result["previous_known"] for result in (predicted, first, checked, second)] == [False, False, True, True]
     assert all((result["level"], result["level_name"]) == (7, "debug") for result in (predicted, first, second))
     assert (first["diff"]["before"], first["diff"]["after"]) == ("log level: 5 (notice)\n", "log level: 7 (debug)\n")
-    assert first["diff"] == predicted["diff"] and str(daemon.sockets) in first["diff"]["before_header"]
-    assert first["msg"].endswith("log level 7 (debug), before 5 (notice) as far as one can know")
+    assert first["diff"] == predicted["diff"] and str(daemon.socket_dir) in first["diff"]["before_header"]
+    assert first["msg"].endswith("log level 7 (debug), before 5 (notice) as far as is known")
     assert second["msg"].endswith("log level 7 (debug), before 7 (debug)")
     assert sent(daemon) == [("stratifier" if dialect == "guide" else "listener", "loglevel=7")] * 2
 
 
 @pytest.mark.parametrize(("word", "level"), [("warn", 4), ("error", 3), ("EMERG", 0), (6, 6), ("5", 5)])
 def test_words(run: Run, simulate: Start, word: t.Any, level: int) -> None:
-    result = run(socket_dir=str(simulate().sockets), level=word)
+    result = run(socket_dir=str(simulate().socket_dir), level=word)
     assert result["level"] == level and result["changed"] is (level != 5)
 
 
 @pytest.mark.parametrize("word", ["loud", "8", -1, "", "5.0"])
 def test_a_bad_level_is_named(run: Run, simulate: Start, word: t.Any) -> None:
     daemon = simulate()
-    result = run(socket_dir=str(daemon.sockets), level=word)
+    result = run(socket_dir=str(daemon.socket_dir), level=word)
     assert set(result) - {"log_tail"} == FAILURE
     assert (result["phase"], result["reason"]) == ("options", "bad_level")
     assert repr(str(word)) in result["msg"] and "Hint: 5 (notice)" in result["msg"]
@@ -91,24 +93,24 @@ def test_a_bad_level_is_named(run: Run, simulate: Start, word: t.Any) -> None:
 )
 def test_options_that_do_not_fit(run: Run, simulate: Start, options: t.Dict[str, t.Any], text: str) -> None:
     daemon = simulate()
-    result = run(socket_dir=str(daemon.sockets), **options)
+    result = run(socket_dir=str(daemon.socket_dir), **options)
     assert result["failed"] and text in result["msg"] and daemon.record() == []
 
 
 def test_a_level_with_restore_false(run: Run, simulate: Start) -> None:
-    assert run(socket_dir=str(simulate().sockets), level="debug", restore=False)["changed"] is True
+    assert run(socket_dir=str(simulate().socket_dir), level="debug", restore=False)["changed"] is True
 
 
 def test_for_a_time_and_back(run: Run, simulate: Start) -> None:
     daemon = simulate("-l", "4")
-    where = {"socket_dir": str(daemon.sockets)}
+    where = {"socket_dir": str(daemon.socket_dir)}
     predicted = run(**where, level="debug", restore_after="10m", _ansible_check_mode=True)
     assert predicted["returns"]["to"] == 4 and predicted["returns"]["timer"] is None and predicted["problems"] == {}
-    assert "4 (warning) returns in 10m" in predicted["msg"]
+    assert "4 (warning) is restored in 10m" in predicted["msg"]
     first = run(**where, level="debug", restore_after="10m")
     assert first["returns"]["to"] == 4 and abs(first["returns"]["at"] - time.time() - 600) < 10
-    assert first["returns"]["timer"] is None and "systemd does not run" in first["problems"]["timer"]
-    assert "4 (warning) returns when it is told to" in first["msg"]
+    assert first["returns"]["timer"].startswith("pid ") and first["problems"] == {}
+    assert "4 (warning) is restored in 10m" in first["msg"]
     second = run(**where, level="info", restore_after=90)
     assert (second["previous"], second["returns"]["to"]) == (7, 4)
 
@@ -125,18 +127,18 @@ def test_for_a_time_and_back(run: Run, simulate: Start) -> None:
 
 def test_every_instance(run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     one, hung, two = simulate(), simulate(faults=["hung"]), simulate()
-    found = [Control.find(str(daemon.sockets)).instance for daemon in (one, hung, two)]
-    monkeypatch.setattr(_instance, "discover", lambda: found)
+    found = [Control.find(str(daemon.socket_dir)).instance for daemon in (one, hung, two)]
+    monkeypatch.setattr(_discovery, "discover", lambda *_how, **_more: found)
     for is_check in (True, False):
-        options = {"level": 6, "all_instances": True, "timeout": 0.2}
+        options = {"level": 6, "all_instances": True, "timeout": 2}
         result = run(**options, _ansible_check_mode=is_check, _ansible_diff=True)
         first, failed, second = result["instances"]
         assert result["failed"] is True and result["changed"] is True
         assert [each["changed"] for each in result["instances"]] == [True, False, True]
         assert (first["level"], second["level"]) == (6, 6) and "failed" not in first
         assert failed["failed"] is True and (failed["phase"], failed["reason"]) == ("ask", "unanswered")
-        assert failed["path"] == str(hung.sockets / "listener") and failed["hint"]
-        assert failed["instance"]["socket_dir"] == str(hung.sockets)
+        assert failed["path"] == str(hung.socket_dir / "listener") and failed["hint"]
+        assert failed["instance"]["socket_dir"] == str(hung.socket_dir)
         assert all(each["msg"] in result["msg"] for each in result["instances"])
         assert [diff["after"] for diff in result["diff"]] == ["log level: 6 (info)\n"] * 2
     assert [sent(daemon) for daemon in (one, two)] == [[("listener", "loglevel=6")]] * 2
@@ -154,9 +156,9 @@ def test_how_failures_speak(
     run: Run, simulate: Start, fault: str, phase: str, reason: str, options: t.Dict[str, t.Any], is_check: bool
 ) -> None:
     daemon = simulate(faults=[fault])
-    result = run(socket_dir=str(daemon.sockets), timeout=0.1, **options, _ansible_check_mode=is_check)
+    result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, **options, _ansible_check_mode=is_check)
     assert set(result) - {"log_tail"} == FAILURE
-    assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.sockets / "listener"))
+    assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.socket_dir / "listener"))
     assert result["hint"] in result["msg"] and result["path"] in result["msg"]
 
 
@@ -167,5 +169,13 @@ def test_no_pool(run: Run, home: Path) -> None:
 
 def test_a_level_that_cannot_be_remembered(run: Run, simulate: Start, memory: Path) -> None:
     memory.write_text("")
-    result = run(socket_dir=str(simulate().sockets), level=7)
+    result = run(socket_dir=str(simulate().socket_dir), level=7)
     assert result["changed"] is True and "not ours alone" in result["problems"]["memory"]
+
+
+def test_nothing_to_restore_as_the_memory_is_refused_is_said(run: Run, simulate: Start, memory: Path) -> None:
+    daemon = simulate()
+    memory.mkdir()
+    memory.chmod(0o777)
+    result = run(socket_dir=str(daemon.socket_dir), restore=True)
+    assert result["changed"] is False and "others may write" in result["problems"]["memory"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that all modules have, and how a failure speaks."""
+"""The module ckpool_stats, with the options and failures that all modules have."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ..support import FakeSocket, Simulated, answers, framed
+from tests.support import FakeSocket, Simulated, answers, framed
+
 from .conftest import Run
 
+pytestmark = pytest.mark.usefixtures("fakes_are_ours")
+
 COMMON = {"instance", "source", "as_of", "problems", "msg", "changed"}
-INSTANCE = {"name", "mode", "socket_dir", "log_dir", "pid", "state"}
+INSTANCE = {"name", "mode", "socket_dir", "log_dir", "pid", "started", "root", "user", "state"}
 STATS = {
     "hashrate1m", "hashrate5m", "hashrate15m", "hashrate1hr", "hashrate6hr", "hashrate1d", "hashrate7d", "users",
-    "workers", "idle", "disconnected", "accepted", "rejected", "best_share", "sps1m", "sps5m", "sps15m", "sps1h",
-    "uptime", "network_difficulty",
+    "workers", "idle", "disconnected", "accepted", "rejected", "accepted_count", "rejected_count", "effort", "best_share",
+    "sps1m", "sps5m", "sps15m", "sps1h", "uptime", "network_difficulty", "user_workbases", "user_agents",
 }  # fmt: skip
 FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
 
@@ -32,7 +35,7 @@ def test_the_results_have_the_keys_of_the_contract(
 ) -> None:
     daemon = simulate(dialect=dialect, hashrate=6e15)
     daemon.wait_for_statistics()
-    result = run(socket_dir=str(daemon.sockets))
+    result = run(socket_dir=str(daemon.socket_dir))
     assert set(result) == COMMON | {"stats"}
     assert set(result["instance"]) == INSTANCE
     assert set(result["stats"]) == STATS
@@ -41,7 +44,7 @@ def test_the_results_have_the_keys_of_the_contract(
     assert result["source"] == ("files" if dialect == "public" else dialect)
     assert isinstance(result["as_of"], int)
     assert result["stats"]["hashrate1m"] == pytest.approx(6e15, rel=0.1)
-    assert "H/s, 3 users, 6 workers" in result["msg"] and str(daemon.sockets) in result["msg"]
+    assert "H/s, 3 users, 6 workers" in result["msg"] and str(daemon.socket_dir) in result["msg"]
 
 
 @pytest.mark.parametrize(("source", "kind"), [("files", list), ("api", dict)])
@@ -50,7 +53,7 @@ def test_the_reply_as_it_came_on_request(
 ) -> None:
     daemon = simulate(dialect="api")
     daemon.wait_for_statistics()
-    result = run(socket_dir=str(daemon.sockets), raw=True, source=source)
+    result = run(socket_dir=str(daemon.socket_dir), raw=True, source=source)
     assert set(result) == COMMON | {"stats", "raw"}
     assert isinstance(result["raw"], kind) and result["raw"]
 
@@ -58,8 +61,8 @@ def test_the_reply_as_it_came_on_request(
 def test_check_mode_reads_all_the_same(run: Run, simulate: t.Callable[..., Simulated]) -> None:
     daemon = simulate()
     daemon.wait_for_statistics()
-    usual = run(socket_dir=str(daemon.sockets))
-    checked = run(socket_dir=str(daemon.sockets), _ansible_check_mode=True)
+    usual = run(socket_dir=str(daemon.socket_dir))
+    checked = run(socket_dir=str(daemon.socket_dir), _ansible_check_mode=True)
     assert set(checked) == set(usual) and checked["instance"] == usual["instance"] and checked["changed"] is False
 
 
@@ -79,16 +82,16 @@ def test_a_pool_that_is_down_is_a_failure_on_request_with_the_same_facts(run: Ru
 
 
 def test_a_failure_names_its_phase_place_cause_and_what_to_look_at(run: Run, home: Path) -> None:
-    with FakeSocket(str(home / "stratifier"), answers({"stats": {"workbases": {"count": 1}}})):
+    with FakeSocket(str(home / "stratifier"), answers({"ping": "pong", "stats": {"workbases": {"count": 1}}})):
         result = run(socket_dir=str(home), log_dir=str(home / "logs"))
     assert set(result) >= FAILURE
     assert (result["phase"], result["path"]) == ("read", f"{home}/logs/pool/pool.status")
     assert result["msg"].startswith("read: cannot read")
-    assert result["problems"]["files"] and result["state"] == "ok"
+    assert result["problems"]["files"] and result["state"] == "degraded"
 
 
 def test_a_source_that_the_build_does_not_have_is_a_failure(run: Run, simulate: t.Callable[..., Simulated]) -> None:
-    result = run(socket_dir=str(simulate().sockets), source="guide")
+    result = run(socket_dir=str(simulate().socket_dir), source="guide")
     assert (result["reason"], result["phase"], result["hint"]) == ("source_not_answered", "ask", "leave source at auto")
     assert "Hint: leave source at auto" in result["msg"]
 
@@ -137,16 +140,16 @@ def test_what_cannot_be_a_path_is_refused(run: Run, option: str) -> None:
     ids=["deep", "less deep", "nan", "no text", "big"],
 )
 def test_nothing_that_a_pool_replies_breaks_the_result(run: Run, home: Path, reply: t.Dict[str, t.Any]) -> None:
-    """As it came is also how it is printed."""
+    """The raw reply is printed unmodified."""
     with FakeSocket(str(home / "stratifier"), framed(json.dumps(reply).encode())):
         result = run(socket_dir=str(home), raw=True, source="guide")
     assert "raw" in result or set(result) >= FAILURE
 
 
 def test_without_anything_a_failure_to_find_says_what_was_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.ckpool.fleet.plugins.module_utils import _instance
+    from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
 
-    monkeypatch.setattr(_instance, "discover", lambda _log_dir=None: [])
+    monkeypatch.setattr(_discovery, "discover", lambda *_how, **_more: [])
     result = run()
     assert set(result) >= FAILURE
     assert (result["phase"], result["reason"], result["path"]) == ("find", "no_instance", "/tmp/ckpool")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look, or one step for exactly one process, as a module."""
+"""The module ckpool_step: a look, or a step for exactly one process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ansible_collections.ckpool.fleet.plugins.module_utils import _host, _instance
+from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
 from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import PoolError
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import process, systemd
+from ansible_collections.ckpool.fleet.plugins.module_utils._orders import accepting
 
-from ..support import HARMLESS, Simulated, is_alive, wait_for
+from tests.support import HARMLESS, Simulated, is_alive, wait_for
+
 from .conftest import Run
 
 pytestmark = pytest.mark.usefixtures("memory")
 KEYS = {
     "found", "instance", "process", "answers", "clients", "ready", "down", "leftovers", "stats", "service", "handover",
-    "holders", "removed", "reply", "problems", "msg", "changed",
+    "holders", "removed", "reply", "problems", "msg", "changed", "connections", "takeover", "severed", "left_rejecting",
+    "redirect",
 }  # fmt: skip
 FAILURE = {"phase", "path", "reason", "hint", "msg", "failed"}
 SOCKETS = ["listener", "stratifier", "connector", "generator"]
@@ -43,13 +47,13 @@ def sent(daemon: Simulated) -> t.List[t.Tuple[str, t.Optional[str]]]:
 
 def process_of(daemon: Simulated) -> t.Dict[str, t.Any]:
     """The options that name its process."""
-    ticks = _instance.start_ticks(daemon.pid)
-    return {"socket_dir": str(daemon.sockets), "pid": daemon.pid, "started": ticks}
+    ticks = process.start_ticks(daemon.pid)
+    return {"socket_dir": str(daemon.socket_dir), "pid": daemon.pid, "started": ticks}
 
 
 @pytest.fixture
 def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
-    """A process of our own that nothing may happen to."""
+    """A process of our own, which no step may harm."""
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
         assert process.poll() is None, "it was ended by somebody"
@@ -64,7 +68,7 @@ def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
 def test_a_look(run: Run, simulate: Start, dialect: str, layout: str) -> None:
     daemon = simulate(dialect=dialect, layout=layout)
     for is_check in (False, True):
-        result = run(socket_dir=str(daemon.sockets), _ansible_check_mode=is_check)
+        result = run(socket_dir=str(daemon.socket_dir), _ansible_check_mode=is_check)
         assert set(result) == KEYS
         assert (result["found"], result["changed"], result["ready"], result["down"]) == (True, False, True, False)
         assert result["instance"]["state"] == "ok" and result["instance"]["pid"] == daemon.pid
@@ -87,8 +91,8 @@ def test_a_look_at_nothing(run: Run, home: Path) -> None:
 
 
 def test_several_are_a_failure(run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Control.find(str(simulate().sockets)).instance for _number in range(2)]
-    monkeypatch.setattr(_instance, "discover", lambda *_log_dir: found)
+    found = [Control.find(str(simulate().socket_dir)).instance for _number in range(2)]
+    monkeypatch.setattr(_discovery, "discover", lambda *_how, **_more: found)
     assert run()["reason"] == "several_instances"
 
 
@@ -99,10 +103,10 @@ def test_several_are_a_failure(run: Run, simulate: Start, monkeypatch: pytest.Mo
 def test_a_look_at_the_sick(run: Run, simulate: Start, fault: str, state: str, is_down: bool) -> None:
     daemon = simulate(faults=[fault])
     if is_down:
-        wait_for(lambda: Control.find(str(daemon.sockets)).look().down, "its end")
+        wait_for(lambda: Control.find(str(daemon.socket_dir)).look().is_down, "its end")
     result = run(
-        socket_dir=str(daemon.sockets),
-        log_dir=str(daemon.logs),
+        socket_dir=str(daemon.socket_dir),
+        log_dir=str(daemon.log_dir),
         timeout=0.2,
         wants=["stats", "service", "handover", "holders"],
     )
@@ -115,11 +119,15 @@ def test_a_look_at_the_sick(run: Run, simulate: Start, fault: str, state: str, i
 
 
 def test_all_that_may_be_wanted(run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_host, "service_of", lambda _pid: _host.Service("ckpool.service", exit_type="main", main_pid=1))
+    monkeypatch.setattr(
+        systemd, "service_of", lambda _pid: systemd.Service("ckpool.service", exit_type="main", main_pid=1)
+    )
     daemon = simulate(hashrate=6e15)
     daemon.wait_for_statistics()
-    result = run(socket_dir=str(daemon.sockets), wants=["stats", "service", "handover", "holders"])
-    assert set(result["stats"]) == {"users", "workers", "hashrate1m", "work_age", "source", "as_of"}
+    result = run(socket_dir=str(daemon.socket_dir), wants=["stats", "service", "handover", "holders"])
+    assert set(result["stats"]) == {
+        "users", "workers", "hashrate1m", "work_age", "source", "as_of", "accepted", "rejected", "shares", "shares_per_second",
+    }  # fmt: skip
     assert (result["stats"]["users"], result["stats"]["workers"], result["stats"]["source"]) == (3, 6, "files")
     assert result["stats"]["hashrate1m"] == pytest.approx(6e15, rel=0.1) and 0 <= result["stats"]["work_age"] < 20
     assert result["service"]["unit"] == "ckpool.service"
@@ -133,8 +141,8 @@ def test_what_is_wanted_and_cannot_be_had(run: Run, simulate: Start, monkeypatch
     def refuse(_pid: int) -> None:
         raise PoolError("systemctl: Access denied", hint="use become: true")
 
-    monkeypatch.setattr(_host, "service_of", refuse)
-    result = run(socket_dir=str(simulate().sockets), wants=["service", "handover"])
+    monkeypatch.setattr(systemd, "service_of", refuse)
+    result = run(socket_dir=str(simulate().socket_dir), wants=["service", "handover"])
     assert result["service"] is None and result["handover"] is None
     assert (
         result["problems"]["service"] == result["problems"]["handover"] == "systemctl: Access denied (use become: true)"
@@ -160,7 +168,7 @@ def test_no_step_on_another_process(run: Run, simulate: Start, step: str, pid: t
             assert result["phase"] == "options" and f"{step} needs pid and started" in result["msg"]
         else:
             assert (result["phase"], result["reason"]) == ("find", "another_process")
-            assert result["path"] == str(daemon.sockets / "main.pid") and "look again" in result["hint"]
+            assert result["path"] == str(daemon.socket_dir / "main.pid") and "look again" in result["hint"]
             assert f"pid {daemon.pid} (alive)" in result["msg"]
     assert daemon.record() == [] and is_alive(daemon.pid)
 
@@ -178,20 +186,19 @@ def test_a_step_in_check_mode_is_not_taken(run: Run, simulate: Start, step: str)
 def test_words(run: Run, simulate: Start, step: str, dialect: str) -> None:
     daemon = simulate(dialect=dialect)
     pid = daemon.pid
-    result = run(step=step, timeout=0.5, **process_of(daemon))
+    result = run(step=step, **process_of(daemon))
     assert set(result) >= KEYS and result["changed"] is True
     reply = {"shutdown": "exiting", "reconnect": "reconnecting", "restart": "restarting"}.get(step, f"{step}ing")
     assert result["reply"] == reply
     socket_name = "pool" if (dialect, step) == ("guide", "shutdown") else "listener"
     assert sent(daemon) == [(socket_name, WORDS[step])]
     if step == "restart":
-        wait_for(lambda: (daemon.sockets / "main.pid").exists() and daemon.pid != pid, "the next process")
-        daemon._pids.add(daemon.pid)
-        later = run(step="reject", socket_dir=str(daemon.sockets), pid=pid, started=1)
+        wait_for(lambda: (daemon.socket_dir / "main.pid").exists() and daemon.pid != pid, "the next process")
+        later = run(step="reject", socket_dir=str(daemon.socket_dir), pid=pid, started=1)
         assert later["reason"] == "another_process", "the old process's steps are not for the new one"
     if step in ("reject", "accept"):
         assert run(step=step, **process_of(daemon))["changed"] is True, "a step is taken whenever it is asked for"
-        assert Control.find(str(daemon.sockets)).known_gate() == (f"{step}ing", True)
+        assert accepting.current(Control.find(str(daemon.socket_dir))) == (f"{step}ing", True)
 
 
 def test_reconnecting_elsewhere(run: Run, simulate: Start) -> None:
@@ -200,19 +207,38 @@ def test_reconnecting_elsewhere(run: Run, simulate: Start) -> None:
         result = run(step="reconnect", redirect_to=text, **process_of(daemon))
         assert (result["reason"], repr(text) in result["msg"]) == ("bad_address", True)
     assert daemon.record() == []
-    assert run(step="reconnect", redirect_to="spare:3334", **process_of(daemon))["reply"] == "reconnecting"
-    assert sent(daemon) == [("listener", "reconnect:spare,3334")]
+    options = {"redirect_to": "spare.invalid:3334", **process_of(daemon)}
+    for is_check in (True, False):
+        result = run(step="reconnect", **options, _ansible_check_mode=is_check)
+        assert (result["reason"], sent(daemon)) == ("redirect_unreachable", [])
+    assert run(step="reconnect", redirect_check=False, **options)["reply"] == "reconnecting"
+    assert sent(daemon) == [("listener", "reconnect:spare.invalid,3334")]
+
+
+def test_a_look_says_whether_the_other_pool_is_reachable(run: Run, simulate: Start) -> None:
+    daemon = simulate()
+    place = str(daemon.socket_dir)
+    assert run(socket_dir=place)["redirect"] is None
+    assert run(socket_dir=place, wants=["redirect"])["redirect"] is None, "nothing to redirect to"
+    found = run(socket_dir=place, wants=["redirect"], redirect_to="spare.invalid:3334")
+    assert found["redirect"]["reachable"] is False and "spare.invalid:3334" in found["redirect"]["problem"]
+    with socket.socket() as spare:
+        spare.bind(("127.0.0.1", 0))
+        spare.listen()
+        there = f"127.0.0.1:{spare.getsockname()[1]}"
+        found = run(socket_dir=place, wants=["redirect"], redirect_to=there)
+    assert found["redirect"] == {"reachable": True, "problem": None} and sent(daemon) == []
 
 
 @pytest.mark.parametrize("step", ["terminate", "kill"])
 def test_signals(run: Run, simulate: Start, step: str) -> None:
     daemon = simulate(faults=["ignores_term"] if step == "kill" else [])
     options = process_of(daemon)
-    assert run(step=step, timeout=0.5, **options)["changed"] is True
+    assert run(step=step, **options)["changed"] is True
     wait_for(lambda: not is_alive(daemon.pid), "its end")
     again = run(step=step, **options)
     assert again["reason"] == "another_process" and "(dead)" in again["msg"]
-    look = run(socket_dir=str(daemon.sockets))
+    look = run(socket_dir=str(daemon.socket_dir))
     assert look["down"] and set(look["leftovers"]) == {*SOCKETS, "main.pid"} and sent(daemon) == []
 
 
@@ -222,12 +248,12 @@ def test_signals_never_hit_another_process(
 ) -> None:
     """Its pid is in main.pid, by mistake or because it came after the daemon."""
     daemon = simulate()
-    ticks = _instance.start_ticks(sleeper.pid)
+    ticks = process.start_ticks(sleeper.pid)
     daemon.stop(signal.SIGKILL)
-    (daemon.sockets / "main.pid").write_text(str(sleeper.pid))
-    result = run(step=step, service="ckpool", socket_dir=str(daemon.sockets), pid=sleeper.pid, started=ticks)
+    (daemon.socket_dir / "main.pid").write_text(str(sleeper.pid))
+    result = run(step=step, service="ckpool", socket_dir=str(daemon.socket_dir), pid=sleeper.pid, started=ticks)
     assert (result["failed"], result["reason"]) == (True, "another_process") and "(another)" in result["msg"]
-    look = run(socket_dir=str(daemon.sockets))
+    look = run(socket_dir=str(daemon.socket_dir))
     assert look["process"] == {"pid": sleeper.pid, "started": None, "state": "another"} and look["down"]
 
 
@@ -236,13 +262,13 @@ def test_a_pid_that_passes_on_between_look_and_signal(
 ) -> None:
     daemon = simulate()
     options = process_of(daemon)
-    real = Control.expect
+    real = Control.require_process
 
-    def expect(control: Control, pid: int, started: int) -> None:
+    def require_process(control: Control, pid: int, started: int) -> None:
         real(control, pid, started)
         control.instance.pid = sleeper.pid
 
-    monkeypatch.setattr(Control, "expect", expect)
+    monkeypatch.setattr(Control, "require_process", require_process)
     for step in ("terminate", "kill"):
         result = run(step=step, **options)
         assert (result["failed"], result["reason"]) == (True, "another_process")
@@ -251,8 +277,8 @@ def test_a_pid_that_passes_on_between_look_and_signal(
 
 def test_stopping_its_unit(run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: t.List[str] = []
-    monkeypatch.setattr(_host, "service_of", lambda _pid: _host.Service("ckpool.service"))
-    monkeypatch.setattr(_host, "stop_service", stopped.append)
+    monkeypatch.setattr(systemd, "service_of", lambda _pid: systemd.Service("ckpool.service"))
+    monkeypatch.setattr(systemd, "stop_service", stopped.append)
     daemon = simulate()
     assert "service" in run(step="stop_service", **process_of(daemon))["msg"]
     result = run(step="stop_service", service="ssh", **process_of(daemon))
@@ -266,7 +292,7 @@ def test_stopping_its_unit(run: Run, simulate: Start, monkeypatch: pytest.Monkey
 
 def test_cleaning(run: Run, simulate: Start) -> None:
     daemon = simulate()
-    where = {"step": "clean", "socket_dir": str(daemon.sockets)}
+    where = {"step": "clean", "socket_dir": str(daemon.socket_dir)}
     alive = run(**where)
     assert (alive["changed"], alive["removed"]) == (False, [])
     daemon.stop(signal.SIGKILL)
@@ -274,7 +300,7 @@ def test_cleaning(run: Run, simulate: Start) -> None:
     for is_check in (True, False):
         result = run(**where, _ansible_check_mode=is_check)
         assert result["changed"] is True and set(result["removed"]) == left
-        assert {path.name for path in daemon.sockets.iterdir()} == (left if is_check else set())
+        assert {path.name for path in daemon.socket_dir.iterdir()} == (left if is_check else set())
         assert set(result["leftovers"]) == (left if is_check else set())
     again = run(**where)
     assert (again["changed"], again["removed"], again["down"]) == (False, [], True)
@@ -283,7 +309,7 @@ def test_cleaning(run: Run, simulate: Start) -> None:
 def test_cleaning_leaves_a_daemon_that_is_hung(run: Run, simulate: Start) -> None:
     daemon = simulate()
     os.kill(daemon.pid, signal.SIGSTOP)
-    result = run(step="clean", socket_dir=str(daemon.sockets), timeout=0.2)
+    result = run(step="clean", socket_dir=str(daemon.socket_dir), timeout=0.2)
     os.kill(daemon.pid, signal.SIGCONT)
     assert (result["changed"], result["removed"], result["down"]) == (False, [], False)
 
@@ -305,7 +331,7 @@ def test_how_failures_speak(run: Run, simulate: Start, step: str) -> None:
     assert (result["phase"], result["reason"], result["path"]) == (
         "ask",
         "unanswered",
-        str(daemon.sockets / "listener"),
+        str(daemon.socket_dir / "listener"),
     )
 
 

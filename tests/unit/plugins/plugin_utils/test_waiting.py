@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look says, the pace of looks, lines of progress, and connections that are lost."""
+"""The pace of looks, lines of progress, and connections that are lost."""
 
 from __future__ import annotations
 
@@ -9,45 +9,12 @@ import typing as t
 from unittest import mock
 
 import pytest
-from ansible_collections.ckpool.fleet.plugins.plugin_utils._waiting import (
-    SOCKETS,
-    Progress,
-    StepFailed,
-    Unreachable,
-    View,
-)
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._observation import SOCKETS
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._step import StepFailed, Unreachable
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._types import Json
+from ansible_collections.ckpool.fleet.plugins.plugin_utils._waiting import Progress, Watch
 
 from .fake_step import WHERE, FakeClock, FakePool, gone
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {},
-        {"instance": None, "process": None, "answers": None, "clients": None, "stats": None, "leftovers": None},
-        {"instance": "x", "process": [], "answers": 3, "clients": "many", "holders": ["x"], "handover": {}},
-    ],
-)
-def test_what_an_answer_lacks_is_not_known(answer: t.Dict[str, t.Any]) -> None:
-    view = View(answer)
-    assert (view.pid, view.clients, view.instance, view.stats, view.service) == (None, None, None, {}, {})
-    assert (view.is_alive, view.is_down, view.is_ready, view.takes_orders) == (False, False, False, False)
-    assert (view.leftovers, view.obstacles, view.holders, view.answering) == ([], [], "", [])
-    assert view.describe() == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("answer", "rejecting", "text"),
-    [
-        ({"found": False}, False, "down"),
-        ({"down": True, "instance": {"state": "ok"}}, False, "down"),
-        ({"instance": {"state": "hung"}, "clients": 3}, True, "hung"),
-        ({"instance": {"state": "ok"}, "clients": 1}, False, "accepting, 1 client"),
-        ({"instance": {"state": "starting"}}, True, "rejecting, clients not known"),
-    ],
-)
-def test_the_state_for_a_person(answer: t.Dict[str, t.Any], rejecting: bool, text: str) -> None:
-    assert View(answer).describe(rejecting) == text
 
 
 def test_a_line_every_few_seconds_and_at_each_phase() -> None:
@@ -69,7 +36,7 @@ def test_the_pace(poll: float, cost: float) -> None:
     watch.begin("wait", 20)
     watch.look()
     began = pool.calls[0][0]
-    assert watch.wait_for(lambda view: False, lambda view: "waits") is False
+    assert watch.wait_for(lambda seen: False, lambda seen: "waits") is False
     looks = [when for when, _name, _arguments in pool.calls]
     assert all(after - before >= 1 for before, after in zip(looks, looks[1:]))
     assert looks[-1] + cost - began >= 20
@@ -81,7 +48,7 @@ def test_what_holds_already_needs_no_look() -> None:
     watch = pool.watch()
     watch.begin("wait", 0)
     watch.look()
-    assert watch.wait_for(lambda view: view.is_alive, lambda view: "waits")
+    assert watch.wait_for(lambda seen: seen.is_alive, lambda seen: "waits")
     assert len(pool.calls) == 1
     assert pool.lines == []
 
@@ -117,7 +84,7 @@ def test_the_phases_are_written_down() -> None:
     watch.begin("one")
     watch.look()
     watch.begin("two", 10)
-    watch.pause(4)
+    pool.clock.sleep(4)
     assert watch.spent == "4 of 10 s"
     watch.end()
     watch.end()
@@ -137,19 +104,6 @@ def test_a_failure_of_the_module_is_passed_on() -> None:
     assert (caught.value.phase, caught.value.reason, caught.value.hint) == ("verify", "several_instances", "name one")
     assert caught.value.facts == {"log_tail": ["x"]}
     assert watch.state == "unknown: it was not seen"
-
-
-def test_a_module_that_crashed_has_last_words() -> None:
-    pool = FakePool()
-    pool.failures.update({0: {"module_stderr": "Traceback\n  x\nKeyError: 'x'\n", "rc": 1}, 1: {}})
-    pool.failures[2] = {"exception": mock.Mock(**{"event.msg": "Module result deserialization failed."})}
-    watch = pool.watch()
-    with pytest.raises(StepFailed, match="the module on the host failed: KeyError: 'x'") as caught:
-        watch.look()
-    assert caught.value.facts["rc"] == 1
-    for words in ("it did not say why", "the module on the host failed: Module result deserialization failed."):
-        with pytest.raises(StepFailed, match=words):
-            watch.look()
 
 
 def test_losses_count_only_in_a_row() -> None:
@@ -175,3 +129,23 @@ def test_a_broken_reset_is_no_failure() -> None:
     watch.look()
     pool.failures[1] = "lost before"
     assert watch.look().answering == list(SOCKETS)
+
+
+def test_an_instance_of_another_root_is_led_to_by_its_process_until_it_hands_over() -> None:
+    """Two containers may have the same directory."""
+    pool = FakePool()
+    real = pool.step
+
+    def contained(arguments: t.Mapping[str, t.Any]) -> Json:
+        answer = dict(real(dict(arguments)))
+        answer["instance"] = {**answer["instance"], "root": "/proc/100/root", "pid": 100}
+        return answer
+
+    watch = Watch(contained, pool.clock, 2.0, pool.lines.append, lambda: None)
+    watch.begin("verify")
+    watch.look()
+    watch.look()
+    assert pool.calls[-1][2]["pid"] == 100
+    watch.do("restart")
+    watch.look()
+    assert "pid" not in pool.calls[-1][2]
