@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One message to one socket, its reply to standard output: what the daemon's ckpmsg does for one command."""
+"""Send one message to one socket and print its reply, as the daemon's ckpmsg does for one command."""
 
 import struct
 import sys
-from _socket import AF_UNIX, SOCK_STREAM, socket  # half of this program's time would go into importing socket
+from _socket import AF_UNIX, SOCK_STREAM, socket  # to import socket would take half of this program's time
 
 
 def main() -> None:
