@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The ckpool.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How Sphinx makes the site of `make docs`. What it is made of, tests/tools/docsite.py puts together."""
+"""How Sphinx builds the site of `make docs`. tests/tools/docsite.py collects its sources."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ html_copy_source = False
 html_use_index = False
 html_use_modindex = False
 default_role = "any"
+# The guides and the changelog as docs.ansible.com has them: this site has them by their sources.
+exclude_patterns = ["reference/docsite/*", "reference/changelog.rst"]
+
+#: Title of the page that lists all plugins. antsibull-docs calls it Ckpool.Fleet.
+_REFERENCE = "Modules, filters, tests and roles"
 
 _PREFIX = "ckpool.fleet."
 _NAME = "name of this collection"
-#: Where the pages of the modules refer to Ansible's own documentation. Any other label that is missing is a mistake.
+#: The labels of Ansible's own documentation that the pages of the modules refer to. Any other missing label is an error.
 _ANSIBLE = "https://docs.ansible.com/ansible/latest/"
 _ANSIBLE_PAGES = {
     "action_plugins": "plugins/action.html",
@@ -51,7 +56,7 @@ class LinkNames(SphinxTransform):
     default_priority = 400
 
     def apply(self, **kwargs: t.Any) -> None:
-        """Put a reference around it, which `link_name` resolves."""
+        """Wrap it in a reference, which `link_name` resolves."""
         if self.env.docname.startswith("reference/"):
             return
         pages = names(Path(self.env.srcdir))
@@ -65,7 +70,7 @@ class LinkNames(SphinxTransform):
 
 
 def names(source: Path) -> dict[str, tuple[str, str]]:
-    """What code may name, and its page and place there."""
+    """The names that are links in code: each with its page, and its label there."""
     found: dict[str, tuple[str, str]] = {}
     for path in (source / "reference").glob("*_*.rst"):
         name, _line, kind = path.stem.rpartition("_")
@@ -74,17 +79,26 @@ def names(source: Path) -> dict[str, tuple[str, str]]:
             found[_PREFIX + name] = page
             if name.startswith("ckpool_"):
                 found[name] = page
-    # A role and a playbook may have the same name: whoever writes the name in full means to run it.
+    # A role and a playbook may have the same name. The full name means the playbook, as it is the one to run.
     for line in (source / "playbooks.rst").read_text(encoding="utf-8").splitlines():
         if line.startswith(".. _playbook-"):
             found[_PREFIX + line[len(".. _playbook-") : -1].replace("-", "_")] = "playbooks", line[len(".. _") : -1]
     return found
 
 
+def edit_reference(app: Sphinx, page: str, source: list[str]) -> None:
+    """Replace the title of the page that lists all plugins, and leave out its lists of the guides and the changelog."""
+    if page == "reference/index":
+        title, line = "Ckpool.Fleet", "=" * len("Ckpool.Fleet")
+        text = source[0].replace(f"{title}\n{line}\n", f"{_REFERENCE}\n{'=' * len(_REFERENCE)}\n", 1)
+        before, label, plugins = text.partition(".. _plugin_index_for_ckpool.fleet:\n")
+        source[0] = before.partition(".. _changelog_section_for_ckpool.fleet:\n")[0] + label + plugins
+
+
 def link_name(
     app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.TextElement
 ) -> nodes.reference | None:
-    """The link of a name in code, which stays code."""
+    """A name in code as a link; it remains code."""
     if node["reftype"] != _NAME:
         return None
     return make_refnode(app.builder, node["refdoc"], node["page"], node["reftarget"], content)
@@ -106,8 +120,9 @@ def link_to_ansible(
 
 
 def setup(app: Sphinx) -> dict[str, t.Any]:
-    """What Sphinx calls."""
+    """Register the functions above with Sphinx."""
     app.add_transform(LinkNames)
+    app.connect("source-read", edit_reference)
     app.connect("missing-reference", link_name)
     app.connect("missing-reference", link_to_ansible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
