@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, argv_of, wait_for
+from tests.support import ROOT, argv_of, processes_with, wait_for
 from tests.support.ansible import Direct
 from tests.support.paths import remove
 from tests.support.privileges import without_privileges
@@ -303,6 +303,7 @@ class Shown:
     def __init__(self, host: Host, *words: str, size: tuple[int, int] = (80, 24), **variables: str) -> None:
         self.terminal = Terminal(*size)
         inner = self.terminal.inner
+        self.command = [host.installed.command, *words]
         self.process = subprocess.Popen(
             host.command(*words), stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
             env={**os.environ, "TERM": "xterm", **variables},
@@ -315,6 +316,13 @@ class Shown:
         self.process.kill()
         self.process.wait(30)
         self.terminal.close()
+
+    @property
+    def pid(self) -> int:
+        """The command itself, behind what brings it to its host: others run it at the same time."""
+        ours = processes_with(self.command[0], session=self.process.pid)
+        (found,) = [pid for pid in ours if argv_of(pid)[1:] == self.command]
+        return found
 
     def sees(self, text: str) -> str:
         """Wait until a text is on the screen; the line with it."""
@@ -429,12 +437,7 @@ print(sum("/run/own" in text for text in texts), sum("/tmp/" in text for text in
 def test_watch_leaves_the_terminal_as_it_was(host: Host, number: int, status: int) -> None:
     with host.pool(), Shown(host, "watch") as shown:
         shown.sees("is ok")
-        (pid,) = [
-            pid
-            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-            if argv_of(pid)[1:] == [host.installed.command, "watch"]
-        ]
-        os.kill(pid, number)
+        os.kill(shown.pid, number)
         assert shown.end() == status
         assert shown.terminal.is_as_before
 

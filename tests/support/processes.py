@@ -36,7 +36,15 @@ def argv_of(pid: int) -> t.List[str]:
         return []
 
 
-def processes_with(text: str) -> t.List[int]:
-    """The living processes, except this one, that have a text in their command line."""
+def processes_with(text: str, session: t.Optional[int] = None) -> t.List[int]:
+    """The living processes, except this one, that have a text in their command line; only those of a session, where one is given."""
     pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()]
-    return [pid for pid in pids if any(text in word for word in argv_of(pid)) and is_alive(pid)]
+    found = [pid for pid in pids if any(text in word for word in argv_of(pid)) and is_alive(pid)]
+    return [pid for pid in found if session in (None, _session_of(pid))]
+
+
+def _session_of(pid: int) -> t.Optional[int]:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
