@@ -185,7 +185,8 @@ def test_a_watcher_holds_nothing_of_the_task(simulate: Start) -> None:
     assert os.read(reader, 1) == b""
     os.close(reader)
     pid = watcher_of(done)
-    wait_for(lambda: opened_by(pid) == {"/dev/null"}, "it to hold nothing")  # it closes the pipe last by which it said its pid
+    # Last of all it closes the pipe by which it said its pid.
+    wait_for(lambda: opened_by(pid) == {"/dev/null"}, "it to hold nothing")
     assert os.getsid(pid) != os.getsid(0)
     os.kill(pid, signal.SIGKILL)
 

@@ -41,7 +41,9 @@ def without(*names: str) -> t.List[str]:
     return [name for name in SUBSETS if name not in names]
 
 
-def visit(daemon: Simulated, *subsets: str, timeout: float = DEADLINE, source: str = "auto", **options: t.Any) -> Gathered:
+def visit(
+    daemon: Simulated, *subsets: str, timeout: float = DEADLINE, source: str = "auto", **options: t.Any
+) -> Gathered:
     """A visit to a daemon, for these subsets, or for all."""
     instance = _discovery.find(str(daemon.socket_dir))
     return Pool(instance, source=source, timeout=timeout).gather(Options(subsets or SUBSETS, **options))
@@ -394,7 +396,9 @@ def test_all_pools_of_the_host_one_of_them_hung(
     real, waited = _wire.exchange, []
 
     def are_looked_at() -> bool:
-        others = (sent(daemon)[count:].count("ping") for daemon, count in zip(daemons, before) if daemon is not daemons[1])
+        others = (
+            sent(daemon)[count:].count("ping") for daemon, count in zip(daemons, before) if daemon is not daemons[1]
+        )
         return all(count == 4 for count in others)
 
     def exchange(path: str, message: str, timeout: float, *more: t.Any, **options: t.Any) -> bytearray:

@@ -277,8 +277,8 @@ def test_a_fault_and_the_check_that_finds_it(
     reason: str,
     given_up_soon: t.Callable[..., None],
 ) -> None:
-    silent = {"starting": ("stratifier", "generator"), "bitcoind_down": ("generator",)}
-    given_up_soon(*(silent.get(fault, ()) if isinstance(fault, str) else ["connector"] if fault["fault"] == "hung" else ()))
+    silent = {"starting": ("stratifier", "generator"), "bitcoind_down": ("generator",), "unanswered": ("connector",)}
+    given_up_soon(*silent.get(fault if isinstance(fault, str) else reason, ()))
     daemon = simulate(faults=[fault], uptime=3000)
     pool = pool_of(daemon)
     options = HealthOptions(Thresholds(latency_warning=0.15))

@@ -137,9 +137,7 @@ def test_every_way_of_looking_says_the_same_word(home: Path, stratifier: str, pr
 @pytest.mark.parametrize(
     "outcomes", [("unanswered", "unanswered", "reply", "reply"), ("reply", "unanswered", "reply", "reply")]
 )
-def test_they_agree_on_what_hangs(
-    home: Path, outcomes: t.Sequence[str], given_up_soon: t.Callable[..., None]
-) -> None:
+def test_they_agree_on_what_hangs(home: Path, outcomes: t.Sequence[str], given_up_soon: t.Callable[..., None]) -> None:
     given_up_soon(*(name for name, outcome in zip(SOCKETS, outcomes) if outcome == "unanswered"))
     with sockets_as(home, outcomes):
         assert len(set(states_of(instance_of_ours(home, log_dir=str(home), start_time=1.0)).values())) == 1

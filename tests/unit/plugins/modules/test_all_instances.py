@@ -305,7 +305,8 @@ def test_those_that_take_too_long_are_failures_and_the_others_have_their_results
         return real(self)
 
     monkeypatch.setattr(Pool, "stats", stats)
-    monkeypatch.setattr(_module.for_each, "__defaults__", (5.0,))  # in which the other one is read on a busy machine too
+    # In this time, the other one is read on a busy machine too.
+    monkeypatch.setattr(_module.for_each, "__defaults__", (5.0,))
     result = run_any("ckpool_stats", all_instances=True)
     over.set()
     rows = by_place(result)

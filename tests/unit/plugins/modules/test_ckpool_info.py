@@ -188,7 +188,9 @@ def test_the_same_question_within_a_second_gets_the_same_answer(
     run: Run, daemon: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(_answer_cache, "time", types.SimpleNamespace(monotonic=lambda: now))  # a busy machine takes longer
+    monkeypatch.setattr(
+        _answer_cache, "time", types.SimpleNamespace(monotonic=lambda: now)
+    )  # a busy machine takes longer
     ask = functools.partial(run, socket_dir=str(daemon.socket_dir))
     first, asked = ask(), len(daemon.record())
     second = ask()

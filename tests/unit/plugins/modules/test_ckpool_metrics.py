@@ -88,9 +88,7 @@ def test_silence_is_never_green(
     assert asked.get("failed", False) is (up == 0) and asked["samples"]
 
 
-def test_every_pool_of_the_host(
-    run: Run, simulate: Start, home: Path, given_up_soon: t.Callable[..., None]
-) -> None:
+def test_every_pool_of_the_host(run: Run, simulate: Start, home: Path, given_up_soon: t.Callable[..., None]) -> None:
     simulate(user_names=["alice"], hashrate=1e12)
     one, two = simulate(faults=["hung"]), simulate()
     given_up_soon(one.socket_dir)

@@ -69,7 +69,9 @@ def test_the_results_have_the_keys_of_the_contract(
     assert len(workbase["previous_block"]) == 64 and workbase["time"] == pytest.approx(time.time(), abs=DEADLINE)
     assert 0 <= workbase["age"] < DEADLINE
     assert result["source"] == source
-    said = re.search(rf"works on block 850001, 3 transactions, 3\.125 BTC, work (\d+) s old \({source}\)", result["msg"])
+    said = re.search(
+        rf"works on block 850001, 3 transactions, 3\.125 BTC, work (\d+) s old \({source}\)", result["msg"]
+    )
     assert said and abs(int(said[1]) - workbase["age"]) <= 1
     asked = {message for _name, message in daemon.record()}
     assert asked <= HARMLESS | {"current.workbase" if source == "guide" else "getbase"}

@@ -201,7 +201,11 @@ def drawing(files: ScreenFiles) -> t.List[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            found += [int(pid) for handle in os.listdir(f"/proc/{pid}/fd") if target_of(Path("/proc", pid, "fd", handle)) == lock]
+            found += [
+                int(pid)
+                for handle in os.listdir(f"/proc/{pid}/fd")
+                if target_of(Path("/proc", pid, "fd", handle)) == lock
+            ]
     return found
 
 
