@@ -351,7 +351,7 @@ def test_the_loop_is_never_held_up(tmp_path: Path) -> None:
                 beating.cancel()
 
     asyncio.run(run())
-    assert max(pauses) < 2
+    assert max(pauses) < 0.5, "seconds of computing; it takes a few thousandths"
 
 
 def test_a_service_that_hangs_costs_its_timeout_and_ends_with_the_source() -> None:
