@@ -15,6 +15,8 @@ import time
 import typing as t
 
 MAX_REPLY = 16 * 1024 * 1024
+_CLAIMS: t.List[socket.socket] = []  #: each keeps a port for this process
+_MOST_CLAIMS = 200  #: as each is an open file; no test has as many ports
 
 
 class Outcome(enum.Enum):
@@ -87,15 +89,25 @@ def accepts(path: t.Any) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago, below those that the kernel gives to outgoing connections."""
+    """A free TCP port of 127.0.0.1, below those that the kernel gives to outgoing connections.
+
+    No other test is given it as well, in whichever process it runs: not before this process has asked for many others, or ends.
+    """
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
+                claim.bind(f"\0ckf-port-{port}")  # a name without a file, which goes with its last handle
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                claim.close()
                 continue
-            return port
+        _CLAIMS.append(claim)
+        for old in _CLAIMS[:-_MOST_CLAIMS]:
+            old.close()
+        del _CLAIMS[:-_MOST_CLAIMS]
+        return port
 
 
 def _read(connection: socket.socket, length: int, deadline: float) -> bytes:

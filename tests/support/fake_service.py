@@ -69,13 +69,13 @@ class FakeService:
     def _answer(self, connection: socket.socket) -> None:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            byte = connection.recv(1)
-            if not byte:
+            piece = connection.recv(4096)
+            if not piece:
                 return
-            if byte == b"\x16" and not head:  # TLS, which a server of HTTP does not know
+            if piece.startswith(b"\x16") and not head:  # TLS, which a server of HTTP does not know
                 connection.sendall(http(b"", "400 Bad Request"))
                 return
-            head += byte
+            head += piece
         self.requests.append(head.decode())
         for part in self._reply(self.requests[-1].split()[1]):
             if part is None:

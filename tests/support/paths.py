@@ -24,9 +24,9 @@ def remove(folder: Path) -> None:
 
 
 def _is_removed(folder: Path) -> bool:
-    for path, _folders, _files in os.walk(folder):
-        os.chmod(path, 0o755)
     try:
+        for path, _folders, _files in os.walk(folder):
+            os.chmod(path, 0o755)
         shutil.rmtree(folder)
     except OSError as exc:
         if exc.errno not in (errno.ENOTEMPTY, errno.ENOENT):

@@ -133,8 +133,15 @@ class Simulated:
 
     @property
     def pid(self) -> int:
-        """The process that main.pid names. It is empty for a moment while it is written."""
-        return int(wait_for((self.socket_dir / "main.pid").read_text, "a pid in main.pid"))
+        """The process that main.pid names. It is empty for a moment while it is written, and away while it restarts."""
+
+        def text() -> str:
+            try:
+                return (self.socket_dir / "main.pid").read_text()
+            except FileNotFoundError:
+                return ""
+
+        return int(wait_for(text, "a pid in main.pid"))
 
     # What it says
 

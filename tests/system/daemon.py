@@ -31,7 +31,7 @@ from typing import Any, final
 
 from tests.support.exchange import Answer, Outcome, ask, free_port
 from tests.support.processes import argv_of, is_alive
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.system.bitcoind import FakeBitcoind, State
 
 ENVIRONMENT = "CKPOOL_BIN"
@@ -68,7 +68,7 @@ class Wait(enum.Enum):
     READY = "ready"
     """Miners can work: the stratifier answers and, in a plain pool, has work."""
     LISTENING = "listening"
-    """The listener answers; nothing is said of the rest."""
+    """The listener and the connector answer; nothing is said of the rest."""
     NOTHING = "nothing"
 
 
@@ -92,7 +92,7 @@ class RealPool:
         settings: dict[str, Any] | None = None,
         arguments: Sequence[str] = (),
         wait: Wait = Wait.READY,
-        timeout: float = 20.0,
+        timeout: float = 2 * DEADLINE,
     ) -> None:
         self.mode = mode
         self.name = name or mode.default_name
@@ -151,7 +151,7 @@ class RealPool:
 
     # What can be asked.
 
-    def ask(self, name: str, text: str, timeout: float = 3.0) -> Answer:
+    def ask(self, name: str, text: str, timeout: float = 10.0) -> Answer:
         """Send a message to one of the four sockets."""
         return ask(str(self.socket_dir / name), text, timeout)
 
@@ -189,11 +189,14 @@ class RealPool:
         # The stratifier of a front pongs once before it waits for its generator to reach the upstream pool.
         if any(self.ask(socket, "ping", 1.0).text != "pong" for socket in ("generator", "stratifier")):
             return False
-        return self.mode is not Mode.POOL or bool(self.counts()["workbases"]["count"])
+        try:
+            return self.mode is not Mode.POOL or bool(self.counts()["workbases"]["count"])
+        except PoolError:
+            return False
 
     def has_connector(self) -> bool:
         """Whether its connector answers. In about 1 of 50 starts it never does, by a race of the daemon's own."""
-        return wait_until(lambda: self.ask("connector", "ping", 1.0).text == "pong", 2)
+        return wait_until(lambda: self.ask("connector", "ping", 1.0).text == "pong", 10)
 
     def processes(self) -> list[int]:
         """The living processes of this daemon: those with its configuration file in their command line."""
@@ -219,16 +222,16 @@ class RealPool:
             raise PoolError(f"{ENVIRONMENT} is not set: no ckpool to start")
         self._folder = self._make_folder()
         if self.mode is Mode.POOL and self._node is None:
-            self._node, self._own_node = FakeBitcoind(state=self._node_state), True
+            self._node, self._own_node = FakeBitcoind(free_port(), state=self._node_state), True
         self.stratum_port = free_port()
         self.config.write_text(json.dumps(self._configuration(), indent=2) + "\n")
         for _attempt in range(5):
             self.launch()
             self._await()
-            if self._wait is not Wait.READY or self.has_connector():
+            if self._wait is Wait.NOTHING or self.has_connector():
                 return
             self.kill()
-            wait_until(self.gone, 5)
+            wait_until(self.gone)
         raise PoolError("its connector never answers")
 
     def launch(self) -> None:
@@ -280,7 +283,7 @@ class RealPool:
         self.kill(signal.SIGCONT)  # or a stopped one does not hear it
         if not wait_until(self.gone, 5):
             self.kill(signal.SIGKILL)
-        return wait_until(self.gone, 5)
+        return wait_until(self.gone)
 
     def _make_folder(self) -> pathlib.Path:
         """A folder with a short path: the path of a unix socket has room for little over a hundred bytes."""

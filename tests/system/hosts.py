@@ -261,11 +261,15 @@ class Host:
     def ssh(self) -> list[str]:
         """The ssh command with its options, without the user, the host and the command."""
         proxy = self.folder / "proxy.sh"
-        proxy.write_text(
+        text = (
             f"#!/bin/sh\n[ -e {shlex.quote(str(self.blocked))} ] && exit 1\n"
             f"exec nsenter -t {self.leader} -n {shlex.quote(sys.executable)} -c {shlex.quote(_PROXY)}\n"
         )
-        proxy.chmod(0o700)
+        if not proxy.exists() or proxy.read_text() != text:  # as a whole: a run beside this one may be starting it
+            fresh = self.folder / "proxy.new"
+            fresh.write_text(text)
+            fresh.chmod(0o700)
+            fresh.replace(proxy)
         return [
             "ssh", "-i", str(self.key), "-o", f"ProxyCommand={proxy}", "-o", "StrictHostKeyChecking=no",
             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", "-o", "BatchMode=yes",

@@ -129,7 +129,7 @@ class Miner:
         authorise: bool = True,
         follow_reconnect: bool = False,
         heed_reconnect: bool = True,
-        timeout: float = 10.0,
+        timeout: float = 30.0,
     ) -> None:
         self.port = port
         self.worker = worker

@@ -70,7 +70,10 @@ def _left() -> list[Path]:
     """The folders of runs that have ended."""
     left = []
     for folder in _FOLDERS.glob(f"{_PREFIX}*"):
-        status = folder.lstat()
+        try:
+            status = folder.lstat()
+        except FileNotFoundError:  # its run has just removed it
+            continue
         if stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not _is_held(folder):
             left.append(folder)
     return left

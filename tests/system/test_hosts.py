@@ -104,7 +104,8 @@ def test_a_level_returns_by_a_timer_of_systemd(host: Host, ansible: Ansible) -> 
         return [json.loads(line)["message"] for line in told.read_text().splitlines() if "loglevel" in line]
 
     wait_for(lambda: levels()[-2:] == ["loglevel=7", "loglevel=5"], "the level that returns", 60)
-    assert "ckpool-fleet" not in host.run("systemctl list-timers --all").stdout
+    # Its service ends, and takes its timer along, after it has sent the level.
+    wait_for(lambda: "ckpool-fleet" not in host.run("systemctl list-timers --all").stdout, "the end of the timer")
 
 
 def test_a_handover_survives_its_unit(host: Host, ansible: Ansible) -> None:

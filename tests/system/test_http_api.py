@@ -109,6 +109,8 @@ class Site:
     def health(self, **how: str) -> tuple[int, dict[str, str]]:
         """The status of C(/health), and the state of each pool."""
         status, body = self.ask(**how)
+        if not status:
+            return 0, {}
         instances = json.loads(body)["instances"]
         return status, {entry["instance"]["name"]: entry["health"]["state"] for entry in instances}
 

@@ -251,7 +251,7 @@ def test_handovers_survive_and_a_crash_after_them_is_seen(ready: Installed) -> N
     assert ready.ask("ckpool") == "pong" and ready.pid("ckpool") == after
     assert ready.state("ckpool") == "active" and ready.state("ckpool", "NRestarts") == "0"
     ready.root(f"kill -SEGV {after}")
-    wait_for(lambda: ready.pid("ckpool") not in (0, after) and ready.ask("ckpool") == "pong", "its return", 30)
+    wait_for(lambda: ready.pid("ckpool") not in (0, after) and ready.ask("ckpool") == "pong", "its return", 60)
     assert ready.state("ckpool") == "active"
     ready.root("systemctl stop ckpool")
     assert ready.root("pgrep -u ckpool -f 'n ckpool'; ls -d /run/ckpool/ckpool") == ""
@@ -292,7 +292,7 @@ def test_what_runs_is_not_touched(ready: Installed, artifacts: dict[str, str]) -
 def test_it_comes_back_after_a_reboot(ready: Installed) -> None:
     ready.host.reboot()
     for name in ("ckpool", "px"):
-        wait_for(lambda: ready.ask(name) == "pong", f"{name} after the reboot", 30)  # noqa: B023
+        wait_for(lambda: ready.ask(name) == "pong", f"{name} after the reboot", 60)  # noqa: B023
     assert changed(ready.done()) == []
 
 
@@ -534,7 +534,7 @@ def test_a_real_daemon(bookworm: Host, ansible: Ansible) -> None:
         )
         installed.root(f"kill -SEGV {after}")
         wait_for(
-            lambda: installed.pid("ckpool") not in (0, after) and installed.ask("ckpool") == "pong", "its return", 30
+            lambda: installed.pid("ckpool") not in (0, after) and installed.ask("ckpool") == "pong", "its return", 60
         )
     finally:
         node.kill()

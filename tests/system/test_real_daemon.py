@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import SOCKETS, Outcome, wait_until
+from tests.support import DEADLINE, SOCKETS, Outcome, wait_until
 from tests.system.bitcoind import State
 from tests.system.daemon import BTC_ADDRESS, ENVIRONMENT, Mode, PoolError, RealPool, Wait
 from tests.system.miner import CONNECTED, DISCONNECTED, Miner, StratumError, mine, usable_cpus
@@ -120,12 +120,12 @@ class TestDaemon:
         for closed in (port, node_port):
             with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", closed), timeout=2):
                 pass
-        assert wait_until(lambda: not own_threads() - before, 2)
+        assert wait_until(lambda: not own_threads() - before)
 
     def test_killed_daemon_leaves_stale_sockets(self) -> None:
         with RealPool() as pool:
             pool.kill()
-            assert wait_until(pool.gone, 5)
+            assert wait_until(pool.gone)
             assert {pool.ask(name, "ping").outcome for name in SOCKETS} == {Outcome.REFUSED}
             assert pool.pid is not None
 
@@ -133,8 +133,8 @@ class TestDaemon:
         with RealPool() as pool:
             before = pool.pid
             assert pool.ask("listener", "restart").text == "restarting"
-            assert wait_until(lambda: pool.pid not in (None, before) and pool.is_ready(), 20)
-            assert wait_until(lambda: pool.processes() == [pool.pid], 10)
+            assert wait_until(lambda: pool.pid not in (None, before) and pool.is_ready())
+            assert wait_until(lambda: pool.processes() == [pool.pid])
 
     def test_a_daemon_that_cannot_start_is_explained(self) -> None:
         with pytest.raises(PoolError, match=r"exit status .*nonce1length"), RealPool(settings={"nonce1length": 1}):
@@ -154,8 +154,8 @@ class TestMiners:
         assert after["clients"]["count"] - before["clients"]["count"] == 3
         assert after["users"]["count"] - before["users"]["count"] == 2
         for worker in workers:
-            assert pool.wait_for_log(f" worker {worker} as user {worker.partition('.')[0]}", 5)
-        assert wait_until(lambda: pool.counts()["clients"]["count"] == before["clients"]["count"], 5)
+            assert pool.wait_for_log(f" worker {worker} as user {worker.partition('.')[0]}", DEADLINE)
+        assert wait_until(lambda: pool.counts()["clients"]["count"] == before["clients"]["count"])
 
     def test_invalid_share_is_rejected(self, pool: RealPool) -> None:
         with Miner(pool.stratum_port, "bob.rig1") as miner:
@@ -179,7 +179,7 @@ class TestMiners:
             best = pool.bitcoind.new_block()
             jobs = miner.wait_for("mining.notify", count=seen + 1)
             assert any(event.data[8] for event in jobs[seen:]), "a new block must come with clean_jobs"
-            assert pool.wait_for_log(f"Block hash changed to {best}", 5)
+            assert pool.wait_for_log(f"Block hash changed to {best}", DEADLINE)
 
     def test_reconnect_is_seen(self, own_pool: RealPool) -> None:
         port = own_pool.stratum_port
@@ -188,38 +188,39 @@ class TestMiners:
             assert leaver.wait_for("client.reconnect")[0].data == []
             leaver.wait_for(DISCONNECTED)
             follower.wait_for(CONNECTED, count=2)
-            assert wait_until(lambda: follower.authorised and follower.connected, 5)
+            assert wait_until(lambda: follower.authorised and follower.connected)
             # The stratifier goes on counting those it has sent away: three. Only the connector knows who is there.
-            assert wait_until(lambda: own_pool.counts("connector")["clients"]["count"] == 1, 5)
+            assert wait_until(lambda: own_pool.counts("connector")["clients"]["count"] == 1)
 
     def test_node_down_at_start(self) -> None:
         with RealPool(node_state=State.REFUSE, wait=Wait.LISTENING) as pool:
-            assert pool.wait_for_log("CRITICAL: No bitcoinds active!", 5)
-            outcomes = {name: pool.ask(name, "ping", 1.0).outcome for name in SOCKETS}
+            assert pool.wait_for_log("CRITICAL: No bitcoinds active!", DEADLINE)
+            patience = {"stratifier": 1.0, "generator": 1.0}
+            outcomes = {name: pool.ask(name, "ping", patience.get(name, DEADLINE)).outcome for name in SOCKETS}
             assert [name for name in SOCKETS if outcomes[name] is Outcome.SILENT] == ["stratifier", "generator"]
             with pytest.raises(StratumError), Miner(pool.stratum_port, "dave.rig1", timeout=1):
                 pass
             pool.bitcoind.state = State.UP
-            assert wait_until(pool.is_ready, 30)
+            assert wait_until(pool.is_ready)
 
     @pytest.mark.parametrize("state", [State.REFUSE, State.WARMUP])
     def test_node_down_at_run_time(self, state: State) -> None:
         with RealPool() as pool:
             pool.bitcoind.state = state
-            assert pool.wait_for_log("CRITICAL: No bitcoinds active!", 15)
+            assert pool.wait_for_log("CRITICAL: No bitcoinds active!", DEADLINE)
             assert pool.ask("listener", "ping").text == "pong"
             # The first to ask may be hung up on, while the generator gives up on its node; the next are left to wait.
-            assert wait_until(lambda: pool.ask("generator", "ping", 1.0).outcome is Outcome.SILENT, 5)
+            assert wait_until(lambda: pool.ask("generator", "ping", 1.0).outcome is Outcome.SILENT)
             assert pool.ask("stratifier", "ping").text == "pong"
             pool.bitcoind.state = State.UP
-            assert wait_until(lambda: pool.ask("generator", "ping", 1.0).text == "pong", 30)
+            assert wait_until(lambda: pool.ask("generator", "ping", 1.0).text == "pong")
 
     @pytest.mark.parametrize("mode", [Mode.PASSTHROUGH, Mode.PROXY, Mode.REDIRECTOR])
     def test_in_front_of_another_pool(self, pool: RealPool, mode: Mode) -> None:
         with RealPool(mode, upstream=pool) as front, Miner(front.stratum_port, f"{BTC_ADDRESS}.front") as miner:
             assert miner.wait_for_job().job_id
             # On a busy machine the stratifier may still wait for its generator to hear from the upstream pool.
-            assert wait_until(lambda: all(front.ask(name, "ping").text == "pong" for name in SOCKETS), 20)
+            assert wait_until(lambda: all(front.ask(name, "ping").text == "pong" for name in SOCKETS))
 
 
 class TestRecordings:
@@ -241,7 +242,7 @@ class TestRecordings:
     def test_asking_about_a_user_makes_one(self) -> None:
         with RealPool() as pool:
             assert pool.ask("stratifier", 'getuser={"user":"nobody"}').outcome is Outcome.CLOSED
-            assert wait_until(lambda: pool.counts()["users"]["count"] == 1, 5)
+            assert wait_until(lambda: pool.counts()["users"]["count"] == 1)
 
 
 @pytest.mark.slow
@@ -264,10 +265,10 @@ class TestRealWork:
         with RealPool() as pool, Miner(pool.stratum_port, f"{BTC_ADDRESS}.rig1") as miner:
             pool.bitcoind.difficulty = 1
             pool.bitcoind.new_block()
-            assert pool.wait_for_log("Network diff set to 1.0", 10)
+            assert pool.wait_for_log("Network diff set to 1.0", DEADLINE)
             mined = mine(miner, scanner, seconds=MINING_SECONDS)
             assert mined.accepted, mined.reason
-            assert pool.wait_for_log("BLOCK ACCEPTED!", 5)
+            assert pool.wait_for_log("BLOCK ACCEPTED!", DEADLINE)
             assert len(pool.bitcoind.blocks) == 1
 
 

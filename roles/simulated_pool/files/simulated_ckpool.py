@@ -326,8 +326,7 @@ class Instance:
 
     def tick(self) -> None:
         now = time.time()
-        if self.config.has_changed():
-            self.reload()
+        is_new = self.config.has_changed() and self.reload()
         if self.config.fault("down") or self.config.fault("refused"):
             self.ending.why = "shutdown" if self.config.fault("down") else "terminated"
         if not self.config.fault("starting") and not self.readiness.ready:
@@ -338,15 +337,17 @@ class Instance:
             if self.arguments.has_work():
                 self.work.make(now)
                 self.files.report(now)
+        if is_new:
+            self.acknowledge()  # when all that it changes can be seen, also in the files
 
-    def reload(self) -> None:
-        """Take over the changed configuration; one that cannot be used changes nothing."""
+    def reload(self) -> bool:
+        """Take over the changed configuration, and return whether that was possible; one that cannot be used changes nothing."""
         before = self.config.settings
         try:
             self.config.load()
         except ConfigError as error:
             self.log.write(WARNING, f"Configuration not taken over: {error}")
-            return
+            return False
         others = self.pool.adopt(before)
         self.counts.restart()
         self.files.due = 0.0
@@ -356,7 +357,7 @@ class Instance:
         elif others and self.readiness.ready:
             self.miners.welcome(self.pool.workers.all)
         self.apply_faults(before.faults)
-        self.acknowledge()
+        return True
 
     def apply_faults(self, before: tuple[Fault, ...]) -> None:
         """The faults that show outside of a conversation."""
@@ -1354,6 +1355,8 @@ class Stratum:
                 continue
             for number, _event in self.watch.poll(TICK):
                 with self.lock:
+                    if not self.pool.clients.accepting or self.ending.why:
+                        break  # it was told so while this thread waited
                     self.accept(number) if any(number == one.fileno() for one in self.servers) else self.read(number)
 
     def accept(self, number: int) -> None:

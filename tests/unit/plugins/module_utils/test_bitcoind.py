@@ -19,6 +19,8 @@ import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._host.file import Files
 from ansible_collections.ckpool.fleet.plugins.module_utils._install import bitcoind
 
+from tests.support import DEADLINE
+
 SYNCED = {"chain": "main", "blocks": 7, "headers": 8, "verificationprogress": 1, "initialblockdownload": False}
 Answers = t.Dict[str, t.Tuple[int, t.Any]]
 
@@ -56,7 +58,7 @@ def test_one_that_has_all_blocks(node: t.Tuple[t.Dict[str, t.Any], Answers, t.Li
     entry, answers, keys = node
     published = [{"type": "pubhashblock", "address": "tcp://127.0.0.1:28332"}, {"type": "pubrawtx", "address": "x"}]
     answers["getzmqnotifications"] = (200, {"result": published})
-    found = bitcoind.look(entry, 5, Files())
+    found = bitcoind.look(entry, DEADLINE, Files())
     assert (found.synced, found.reachable, found.problem) == (True, True, "")
     assert (found.chain, found.blocks, found.headers, found.progress) == ("main", 7, 8, 1.0)
     assert found.publishes == ["tcp://127.0.0.1:28332"]
@@ -64,15 +66,15 @@ def test_one_that_has_all_blocks(node: t.Tuple[t.Dict[str, t.Any], Answers, t.Li
 
 
 def test_one_without_zmq_does_not_tell(node: t.Tuple[t.Dict[str, t.Any], Answers, t.List[str]]) -> None:
-    assert bitcoind.look(node[0], 5, Files()).publishes is None
+    assert bitcoind.look(node[0], DEADLINE, Files()).publishes is None
 
 
 def test_a_cookie(node: t.Tuple[t.Dict[str, t.Any], Answers, t.List[str]], home: Path) -> None:
     entry, _answers, keys = node
     (home / ".cookie").write_text("__cookie__:abc\n")
-    assert bitcoind.look({"url": entry["url"], "cookie": str(home / ".cookie")}, 5, Files()).synced
+    assert bitcoind.look({"url": entry["url"], "cookie": str(home / ".cookie")}, DEADLINE, Files()).synced
     assert base64.b64decode(keys[0].split()[1]) == b"__cookie__:abc"
-    gone = bitcoind.look({"url": entry["url"], "cookie": str(home / "gone")}, 5, Files())
+    gone = bitcoind.look({"url": entry["url"], "cookie": str(home / "gone")}, DEADLINE, Files())
     assert "gone" in gone.problem and not gone.reachable
 
 
@@ -99,7 +101,7 @@ def test_one_that_is_not_ready(
 ) -> None:
     entry, answers, _keys = node
     answers["getblockchaininfo"] = (status, body)
-    found = bitcoind.look(entry, 5, Files())
+    found = bitcoind.look(entry, DEADLINE, Files())
     assert not found.synced and found.reachable == reachable and problem in found.problem
     assert "secret" not in json.dumps(found.as_dict())
 

@@ -32,7 +32,7 @@ SOON = 0.3
 CREATING = ("getuser", "userclients", "ucinfo", "getworker", "workerclients", "wcinfo")
 
 
-def control_of(place: t.Any, timeout: float = 5.0) -> Control:
+def control_of(place: t.Any, timeout: float = DEADLINE) -> Control:
     folder = place.socket_dir if isinstance(place, Simulated) else place
     return Control(_discovery.find(str(folder)), timeout=timeout)
 
@@ -248,7 +248,7 @@ def test_nothing_comes_in_time(home: Path, attempt: t.Callable[..., t.Any]) -> N
 def test_replies(home: Path, body: bytes, kind: str, value: t.Any) -> None:
     reply = replied(home, body)
     assert (reply.kind, reply.value) == (kind, value)
-    assert 0 < reply.seconds < 5
+    assert 0 < reply.seconds < DEADLINE
     assert reply.text == (json.dumps(value) if kind == "json" else value)
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 import typing as t
 from pathlib import Path
 
@@ -165,7 +166,8 @@ def test_connections_that_nobody_accepts_are_counted(start: Start, kind: str, fa
     assert connections.queued(server.pid, 0.1) == 0
     for _client in range(3):
         server.connect()
-    assert connections.queued(server.pid, 0.1) == 3
+    # The kernel may finish the last handshake of each after a busy machine has come to that.
+    wait_for(lambda: connections.queued(server.pid, 0.1) == 3, "all three to be counted")
     server.tell("accept")
     assert connections.queued(server.pid, 0.1) == 2
 
@@ -228,14 +230,20 @@ def test_what_it_accepted_is_told_from_what_it_opened_and_from_what_waits(start:
     wait_for(lambda: of(server, client).waiting == 5, "what was sent")
 
 
-def test_a_busy_server_strands_nobody(start: Start) -> None:
+def test_a_busy_server_strands_nobody(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start()
     clients = [server.serve() for _number in range(5)]
     server.tell("read")
+
+    def pause(_seconds: float) -> None:
+        """Between two looks, it reads: in milliseconds, unless this machine is busy."""
+        wait_for(lambda: not any(of(server, client).waiting for client in clients), "it to read")
+
+    monkeypatch.setattr(connections, "time", types.SimpleNamespace(sleep=pause))
     for _turn in range(3):
         for client in clients:
             client.sendall(b"x" * 500)
-        assert stranded(server.pid, lambda: None, 2.0) == (0, [])
+        assert stranded(server.pid, lambda: None) == (0, [])
 
 
 def test_what_nobody_waits_on_is_stranded_even_while_it_is_silent(start: Start) -> None:
@@ -253,6 +261,7 @@ def test_what_comes_and_is_never_read_is_stranded(start: Start) -> None:
     silent, talking = server.serve(), server.serve()
     server.tell("rest")
     talking.sendall(b"a share")
+    wait_for(lambda: of(server, talking).waiting, "the arrival of what was sent")
     found = stranded(server.pid, lambda: 2, 0.2)
     assert found is not None
     assert (found[0], [one.inode for one in found[1]]) == (1, [of(server, talking).inode])

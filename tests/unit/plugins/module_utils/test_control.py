@@ -23,11 +23,11 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Inst
 from ansible_collections.ckpool.fleet.plugins.module_utils._orders import accepting
 from ansible_collections.ckpool.fleet.plugins.module_utils._sources.exchange import Sockets
 
-from tests.support import HARMLESS, Simulated, is_alive, wait_for
+from tests.support import DEADLINE, HARMLESS, Simulated, is_alive, wait_for
 
 pytestmark = pytest.mark.usefixtures("memory")
 SOCKETS = ("listener", "stratifier", "connector", "generator")
-SOON = 1.0  #: a timeout of pools of which a part hangs: what does not hang answers in that time, on a busy machine too
+SOON = 1.0  #: a timeout of pools of which all hangs
 Start = t.Callable[..., Simulated]
 
 
@@ -89,12 +89,14 @@ FAULTS: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, bool, bool]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_look_at_the_sick(name: str, simulate: Start) -> None:
+def test_a_look_at_the_sick(name: str, simulate: Start, given_up_soon: t.Callable[..., None]) -> None:
     fault, state, is_ready, is_down = FAULTS[name]
+    silent = {"hung": SOCKETS, "starting": ("stratifier", "generator")}.get(fault["fault"], ())
+    given_up_soon(*fault.get("sockets", silent))
     daemon = simulate(faults=[fault])
     if is_down:
-        wait_for(lambda: control_of(daemon, timeout=SOON).look().is_down, "its end")
-    seen = control_of(daemon, timeout=SOON).look()
+        wait_for(lambda: control_of(daemon, timeout=DEADLINE).look().is_down, "its end")
+    seen = control_of(daemon, timeout=DEADLINE).look()
     assert (seen.state, seen.is_ready, seen.is_down) == (state, is_ready, is_down)
     assert (seen.clients is None) == (name not in ("no node", "listener_dead", "starting"))
     left = {*SOCKETS, *(["main.pid"] if name == "refused" else [])} if is_down else set()
@@ -192,7 +194,7 @@ def test_dropping_goes_to_the_right_socket(simulate: Start) -> None:
     control.drop_client(99)
     assert control.clients() == 2
     control.drop_all()
-    assert control.wait_for_clients(0, 5) == 0
+    assert control.wait_for_clients(0, DEADLINE) == 0
     assert told(daemon) == [("connector", "dropclient=2"), ("connector", "dropclient=99"), ("stratifier", "dropall")]
 
 
@@ -230,7 +232,7 @@ def test_signals(how: str, number: int, has_handles: bool, home: Path, monkeypat
         monkeypatch.delattr(os, "pidfd_open", raising=False)
     with stand_in(home) as process:
         Control.find(str(home / "s")).signal(how)
-        assert process.wait(10) == -number
+        assert process.wait(DEADLINE) == -number
 
 
 @contextlib.contextmanager
@@ -241,7 +243,7 @@ def running(*words: str, **more: t.Any) -> t.Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(DEADLINE)
 
 
 @contextlib.contextmanager
@@ -270,7 +272,7 @@ def test_a_kernel_without_handles(error: OSError, home: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "pidfd_open", fails, raising=False)
     with stand_in(home) as process:
         Control.find(str(home / "s")).signal("kill")
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(DEADLINE) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
@@ -301,7 +303,7 @@ def test_a_process_that_has_just_ended_is_as_wanted(home: Path) -> None:
     with stand_in(home) as process:
         control = Control.find(str(home / "s"))
         process.kill()
-        process.wait(10)
+        process.wait(DEADLINE)
         with contextlib.suppress(AnotherProcess):  # where the look at its start comes first
             control.signal("kill")
 
@@ -420,7 +422,7 @@ def test_every_running_one(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> 
     instances = [control_of(daemon).instance for daemon in (one, two)]
     instances[0].log_dir = None
     monkeypatch.setattr(_discovery, "discover", lambda **_how: instances)
-    found = Control.find_all("/logs", timeout=SOON)
+    found = Control.find_all("/logs", timeout=DEADLINE)
     assert [control.instance.socket_dir for control in found] == [str(one.socket_dir)]
     assert found[0].instance.log_dir == "/logs"
 

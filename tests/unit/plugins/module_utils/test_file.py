@@ -73,7 +73,8 @@ def reason(files: Files, path: t.Union[str, Path]) -> str:
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(Unreadable) as caught:
         files.read(str(path))
-    assert set(os.listdir("/proc/self/fd")) == before, "a descriptor is left open"
+    # What tests before this one have left may be closed meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= before, "a descriptor is left open"
     assert "of root" not in str(caught.value)
     return caught.value.reason
 

@@ -104,7 +104,7 @@ def container(at: Path) -> t.List[str]:
 
 
 def answers(instance: Instance) -> t.Set[str]:
-    return set(Control(instance, timeout=5).look().outcomes.values())
+    return set(Control(instance, timeout=DEADLINE).look().outcomes.values())
 
 
 # Users
@@ -312,6 +312,7 @@ def test_a_daemon_s_files_are_read_with_its_rights(start: Start, home: Path) -> 
     logs = home / "logs0"
     wait_for((logs / "pool" / "pool.status").exists, "its statistics")
     os.kill(theirs.pid, signal.SIGSTOP)
+    wait_for(lambda: process.stat_fields(theirs.pid)[0] == "T", "its stop, after which it writes nothing")
     for path in (logs / "ckpool.log", logs / "pool" / "pool.status", home / "0.conf", home / "ckpool" / "main.pid"):
         path.unlink()
         path.symlink_to(secret)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._orders.log_level imp
 )
 from ansible_collections.ckpool.fleet.plugins.module_utils._sources.exchange import Sockets
 
-from tests.support import HARMLESS, Simulated, is_alive, wait_for
+from tests.support import DEADLINE, HARMLESS, Simulated, is_alive, wait_for
 
 pytestmark = pytest.mark.usefixtures("memory")
 LEVELS = {
@@ -44,6 +45,7 @@ class FakeSystemd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.timers: t.Dict[str, t.Tuple[float, t.List[str]]] = {}
+        self.told = 0.0  # when it was told of the last of them
         self.stopped: t.List[str] = []
         self.failure = ""
         monkeypatch.setattr(real_systemd, "has_systemd", lambda: True)
@@ -56,6 +58,7 @@ class FakeSystemd:
         assert unit not in self.timers, "systemd refuses a unit that is there"
         assert "Restore the log level" in description
         self.timers[unit] = (seconds, command)
+        self.told = time.time()
 
     def stop_timer(self, unit: str) -> None:
         if self.failure:
@@ -274,18 +277,23 @@ def test_restoring_can_be_predicted(simulate: Start) -> None:
 def test_a_timer_sees_to_the_return(simulate: Start, systemd: FakeSystemd) -> None:
     daemon = simulate()
     control = control_of(daemon)
+    began = time.time()
     result = change(control, 7, 60.0)
     unit = f"ckpool-fleet-loglevel-{daemon.pid}-{control.instance.start_ticks}"
     assert result.problems == {}
     assert result.returns == Restore(5, result.returns.at if result.returns else 0, unit)
     assert list(systemd.timers) == [unit]
     seconds, command = systemd.timers[unit]
-    assert 58.0 <= seconds <= 60.0
+    at = result.returns.at if result.returns else 0
+    assert began + 59 <= at <= systemd.told + 61
+    assert began <= at - seconds <= systemd.told, "from the moment on at which systemd was told"
     assert command[-4:-1] == ["loglevel", str(daemon.pid), str(control.instance.start_ticks)]
 
+    began = time.time()
     second = change(control_of(daemon), 6, 90.0)
     assert second.returns and (second.returns.to, second.returns.timer) == (5, unit)
-    assert systemd.stopped == [unit] and 88.0 <= systemd.timers[unit][0] <= 90.0
+    assert systemd.stopped == [unit]
+    assert began <= second.returns.at - systemd.timers[unit][0] <= systemd.told and second.returns.at >= began + 89
 
     back = restore(control_of(daemon))
     assert (back.level, back.problems) == (5, {})
@@ -439,7 +447,7 @@ def test_the_timer_tries_a_daemon_again_that_hangs(
 def test_a_daemon_that_does_not_take_it(fault: str, reason: str, simulate: Start, memory: Path) -> None:
     daemon = simulate(faults=[fault])
     for only_look in (False, True):
-        control = Control.find(str(daemon.socket_dir), timeout=0.2)
+        control = Control.find(str(daemon.socket_dir), timeout=0.2 if fault == "hung" else DEADLINE)
         with pytest.raises(PoolError) as caught:
             change(control, 7, 60.0, only_look)
         assert caught.value.reason == reason

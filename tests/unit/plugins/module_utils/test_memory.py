@@ -21,6 +21,8 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._host import process 
 from ansible_collections.ckpool.fleet.plugins.module_utils._host.process import start_ticks
 from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
 
+from tests.support import DEADLINE
+
 BROKEN = {
     "empty": b"",
     "half": b'{"a": {"b": 1',
@@ -111,7 +113,7 @@ def test_writers_do_not_undo_one_another(memory: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(DEADLINE)
     assert [_memory.recall(process(pid)) for pid in range(1, 41)] == [{"n": pid} for pid in range(1, 41)]
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._host import process, program
 
+from tests.support import DEADLINE
+
 
 @pytest.fixture
 def script(home: Path) -> t.Iterator[int]:
@@ -28,13 +30,19 @@ def ours() -> process.Owner:
     return process.Owner(os.geteuid(), os.getegid(), frozenset(os.getgroups()))
 
 
+def children() -> t.Set[int]:
+    """The living child processes of this one: other tests, and libraries, may have started some."""
+    return {pid for pid in process.pids() if process.parent_of(pid) == os.getpid() and process.is_alive(pid)}
+
+
 def test_a_program_that_runs(script: int) -> None:
-    program.try_out(script, "-h", ours(), 10)
+    program.try_out(script, "-h", ours(), DEADLINE)
 
 
 def test_one_that_is_stopped_before_it_begins_does_not_hold_us(script: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its user may send it signals from the moment on at which it is that user's."""
+    before = children()
     monkeypatch.setattr(program, "_becoming", lambda _owner, _seconds: lambda: os.kill(os.getpid(), signal.SIGSTOP))
     with pytest.raises(program.DoesNotRun):
         program.try_out(script, "-h", ours(), 0.5)
-    assert not [pid for pid in process.pids() if process.parent_of(pid) == os.getpid() and process.is_alive(pid)]
+    assert children() <= before

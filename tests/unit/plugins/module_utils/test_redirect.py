@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, PoolError
 from ansible_collections.ckpool.fleet.plugins.module_utils._orders import redirect
 
+from tests.support import free_port
+
 
 @contextlib.contextmanager
 def listening(family: int, host: str, backlog: int = 5) -> t.Iterator[int]:
@@ -25,11 +27,6 @@ def listening(family: int, host: str, backlog: int = 5) -> t.Iterator[int]:
             pytest.skip(f"this machine has no {host}: {exc}")
         server.listen(backlog)
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    with listening(socket.AF_INET, "127.0.0.1") as port:
-        return port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])

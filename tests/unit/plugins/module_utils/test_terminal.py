@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import struct
 import termios
 import time
@@ -19,6 +20,7 @@ pytest.importorskip("ansible")
 from ansible_collections.ckpool.fleet.plugins.module_utils._host import terminal as _terminal
 from ansible_collections.ckpool.fleet.plugins.module_utils._host.terminal import Gone, Terminal
 
+from tests.support import DEADLINE
 from tests.support import terminal as seen
 
 
@@ -91,6 +93,7 @@ def test_another_handle_ends_the_wait_for_a_key(inside: Terminal) -> None:
 
 def test_keys_that_nobody_read_are_dropped(outside: seen.Terminal, inside: Terminal) -> None:
     outside.type(b"rm -rf\n")
+    assert select.select([outside.inner], [], [], DEADLINE)[0]  # the kernel brings keys a moment after they are typed
     inside.leave()
     os.set_blocking(outside.inner, False)
     with pytest.raises(BlockingIOError):

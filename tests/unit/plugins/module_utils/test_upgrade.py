@@ -25,7 +25,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._host.put import Attr
 from ansible_collections.ckpool.fleet.plugins.module_utils._upgrade import guard, pieces, programs, stage, switch
 from ansible_collections.ckpool.fleet.plugins.module_utils._window import Piece, Store, Window
 
-from tests.support import SIMULATOR, Simulated, wait_for
+from tests.support import DEADLINE, SIMULATOR, Simulated, wait_for
 from tests.support.explained import explained
 
 OURS = Attributes(os.geteuid(), os.getegid(), 0o640)
@@ -259,7 +259,7 @@ def test_a_handover_forward_and_a_confirmation(site: Site) -> None:
     assert site.pid != before
     assert programs.side_of(member, Control.find(socket_dir=str(site.socket_dir)).instance) == "new"
     guard.confirm(site.store, "run1")
-    thread.join(20)
+    thread.join(DEADLINE)
     assert not thread.is_alive()
     assert _window.close(site.store, "run1", "done", "", {}).closed
 

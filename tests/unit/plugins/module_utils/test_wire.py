@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -326,6 +327,7 @@ def test_a_path_longer_than_a_socket_address_can_hold(home: Path, monkeypatch: p
     path = str(folder / "listener")
     assert len(path) == length
     monkeypatch.chdir(folder)
+    gc.collect()  # sockets that tests before this one have left are closed by that
     files = len(os.listdir("/proc/self/fd"))
     with FakeSocket("listener", framed(b"pong")):
         assert _wire.ask_text(path, "ping", DEADLINE) == "pong"
@@ -421,6 +423,7 @@ def test_no_file_descriptor_is_left_open_whatever_comes_of_it(home: Path) -> Non
             (home / "s").unlink()
 
     all_outcomes()
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     all_outcomes()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -13,7 +13,9 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from tests.support import HARMLESS, Simulated, free_port
+from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
+
+from tests.support import DEADLINE, HARMLESS, Simulated, free_port
 
 from .conftest import Run
 
@@ -102,7 +104,7 @@ def test_sending_all_away_twice_and_in_check_mode(
 def test_a_stubborn_one_stays_and_is_told_of(run: Run, pool: Start) -> None:
     daemon = pool(stubborn=1)
     options = {"socket_dir": str(daemon.socket_dir), "state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False,
-               "wait": 0.8}  # fmt: skip
+               "wait": 5}  # fmt: skip
     result = run(**options)
     assert (result["clients_before"], result["clients_after"], result["changed"]) == (4, 1, True)
     assert result["msg"].endswith("1 of 4 clients are left")
@@ -134,12 +136,21 @@ def test_where_something_listens_they_are_sent(run: Run, pool: Start) -> None:
     assert (result["changed"], result["clients_after"]) == (True, 0)
 
 
-def test_nobody_waits_for_them(run: Run, pool: Start) -> None:
-    daemon = pool()
+def test_nobody_waits_for_them(run: Run, pool: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = pool(stubborn=1)  # so that some are left however long a busy machine takes
+    waited: t.List[float] = []
+    real = Control.wait_for_clients
+
+    def wait_for_clients(control: Control, most: int, seconds: float) -> t.Optional[int]:
+        waited.append(seconds)
+        return real(control, most, seconds)
+
+    monkeypatch.setattr(Control, "wait_for_clients", wait_for_clients)
     result = run(
         socket_dir=str(daemon.socket_dir), state="redirected", redirect_to="[::1]:3334", redirect_check=False, wait=0
     )
-    assert result["clients_after"] > 0 and result["reply"] == "reconnecting"
+    assert (result["clients_after"] > 0, waited) == (True, [0])
+    assert result["reply"] == "reconnecting"
     assert sent(daemon) == [("listener", "reconnect:::1,3334")]
 
 
@@ -198,7 +209,8 @@ STATES: t.List[t.Dict[str, t.Any]] = [
 def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reason: str, is_check: bool) -> None:
     daemon = pool(faults=[fault])
     for options in STATES:
-        result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, _ansible_check_mode=is_check, **options)
+        soon = 0.1 if fault == "hung" else DEADLINE
+        result = run(socket_dir=str(daemon.socket_dir), timeout=soon, _ansible_check_mode=is_check, **options)
         assert set(result) - {"log_tail"} == FAILURE
         assert (result["phase"], result["reason"], result["path"]) == (
             phase,

@@ -14,7 +14,7 @@ pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
 
-from tests.support import HARMLESS, Simulated
+from tests.support import DEADLINE, HARMLESS, Simulated
 
 from .conftest import Run
 
@@ -186,7 +186,8 @@ def test_options_that_do_not_fit(run: Run, pool: Start, options: t.Dict[str, t.A
 )
 def test_how_failures_speak(run: Run, pool: Start, fault: str, phase: str, reason: str, is_check: bool) -> None:
     daemon = pool(faults=[fault])
-    result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, users=["alice"], _ansible_check_mode=is_check)
+    soon = 0.1 if fault == "hung" else DEADLINE
+    result = run(socket_dir=str(daemon.socket_dir), timeout=soon, users=["alice"], _ansible_check_mode=is_check)
     assert set(result) - {"log_tail"} == FAILURE
     assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.socket_dir / "listener"))
     assert result["hint"] in result["msg"]

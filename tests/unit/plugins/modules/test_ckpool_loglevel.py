@@ -17,7 +17,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery
 from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
 from ansible_collections.ckpool.fleet.plugins.module_utils._host import systemd
 
-from tests.support import HARMLESS, Simulated
+from tests.support import DEADLINE, HARMLESS, Simulated
 
 from .conftest import Run
 
@@ -108,7 +108,7 @@ def test_for_a_time_and_back(run: Run, simulate: Start) -> None:
     assert predicted["returns"]["to"] == 4 and predicted["returns"]["timer"] is None and predicted["problems"] == {}
     assert "4 (warning) is restored in 10m" in predicted["msg"]
     first = run(**where, level="debug", restore_after="10m")
-    assert first["returns"]["to"] == 4 and abs(first["returns"]["at"] - time.time() - 600) < 10
+    assert first["returns"]["to"] == 4 and abs(first["returns"]["at"] - time.time() - 600) < DEADLINE
     assert first["returns"]["timer"].startswith("pid ") and first["problems"] == {}
     assert "4 (warning) is restored in 10m" in first["msg"]
     second = run(**where, level="info", restore_after=90)
@@ -125,12 +125,15 @@ def test_for_a_time_and_back(run: Run, simulate: Start) -> None:
     assert sent(daemon) == [("listener", f"loglevel={level}") for level in (7, 6, 4)]
 
 
-def test_every_instance(run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_instance(
+    run: Run, simulate: Start, monkeypatch: pytest.MonkeyPatch, given_up_soon: t.Callable[..., None]
+) -> None:
     one, hung, two = simulate(), simulate(faults=["hung"]), simulate()
+    given_up_soon(hung.socket_dir)
     found = [Control.find(str(daemon.socket_dir)).instance for daemon in (one, hung, two)]
     monkeypatch.setattr(_discovery, "discover", lambda *_how, **_more: found)
     for is_check in (True, False):
-        options = {"level": 6, "all_instances": True, "timeout": 2}
+        options = {"level": 6, "all_instances": True, "timeout": DEADLINE}
         result = run(**options, _ansible_check_mode=is_check, _ansible_diff=True)
         first, failed, second = result["instances"]
         assert result["failed"] is True and result["changed"] is True
@@ -156,7 +159,8 @@ def test_how_failures_speak(
     run: Run, simulate: Start, fault: str, phase: str, reason: str, options: t.Dict[str, t.Any], is_check: bool
 ) -> None:
     daemon = simulate(faults=[fault])
-    result = run(socket_dir=str(daemon.socket_dir), timeout=0.1, **options, _ansible_check_mode=is_check)
+    soon = 0.1 if fault == "hung" else DEADLINE
+    result = run(socket_dir=str(daemon.socket_dir), timeout=soon, **options, _ansible_check_mode=is_check)
     assert set(result) - {"log_tail"} == FAILURE
     assert (result["phase"], result["reason"], result["path"]) == (phase, reason, str(daemon.socket_dir / "listener"))
     assert result["hint"] in result["msg"] and result["path"] in result["msg"]

@@ -16,7 +16,7 @@ pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.ckpool.fleet.plugins.module_utils._metrics import METRICS, exposition, parse
 
-from tests.support import Simulated
+from tests.support import DEADLINE, Simulated
 
 from .conftest import Run
 
@@ -45,7 +45,7 @@ def test_every_metric_of_every_kind_of_build(run: Run, simulate: Start, simulati
     stamp = time.strftime("[%Y-%m-%d %H:%M:%S.000]", time.localtime(time.time() - 3600))
     with log.open("a") as stream:
         stream.write(f"{stamp} BLOCK ACCEPTED!\n{stamp} Solved and confirmed block 850001 by alice.rig0\n")
-    result = run(socket_dir=str(daemon.socket_dir), top_users=2)
+    result = run(socket_dir=str(daemon.socket_dir), top_users=2, thresholds={"latency_warning": DEADLINE})
     given = {row["name"] for row in result["samples"]}
     missing = {metric.name for metric in METRICS} - given - {"ckpool_host_up"}
     assert missing <= NOT_EVERYWHERE
@@ -74,22 +74,26 @@ def test_users_have_series_only_on_demand(run: Run, simulate: Start) -> None:
 @pytest.mark.parametrize(
     ("fault", "state", "up"), [("hung", "hung", 0), ("refused", "down", 0), ("starting", "starting", 1)]
 )
-def test_silence_is_never_green(run: Run, simulate: Start, fault: str, state: str, up: int) -> None:
+def test_silence_is_never_green(
+    run: Run, simulate: Start, fault: str, state: str, up: int, given_up_soon: t.Callable[..., None]
+) -> None:
+    given_up_soon("stratifier", "generator", *(["listener", "connector"] if fault == "hung" else []))
     daemon = simulate(faults=[fault])
-    result = run(socket_dir=str(daemon.socket_dir), timeout=0.5)
+    result = run(socket_dir=str(daemon.socket_dir), timeout=DEADLINE)
     assert "failed" not in result and result["instance"]["state"] == state
     assert of(result, "ckpool_up") == [up] and of(result, "ckpool_state", state=state) == [1]
     assert of(result, "ckpool_status") == [2] or state == "starting"
     assert of(result, "ckpool_hashrate_hashes_per_second") == []
-    asked = run(socket_dir=str(daemon.socket_dir), timeout=0.5, fail_when_down=True)
+    asked = run(socket_dir=str(daemon.socket_dir), timeout=DEADLINE, fail_when_down=True)
     assert asked.get("failed", False) is (up == 0) and asked["samples"]
 
 
-def test_every_pool_of_the_host(run: Run, simulate: Start, home: Path) -> None:
+def test_every_pool_of_the_host(run: Run, simulate: Start, home: Path, given_up_soon: t.Callable[..., None]) -> None:
     simulate(user_names=["alice"], hashrate=1e12)
     one, two = simulate(faults=["hung"]), simulate()
+    given_up_soon(one.socket_dir)
     assert one.name == two.name == "ckpool"
-    result = run(all_instances=True, timeout=0.5, instance_label="host", socket_dirs=[str(home / "nowhere")])
+    result = run(all_instances=True, timeout=DEADLINE, instance_label="host", socket_dirs=[str(home / "nowhere")])
     nowhere = f"ckpool:{home}/nowhere"
     labels = [f"ckpool:{daemon.socket_dir}" for daemon in (one, two)]
     assert {row["pool"] for row in result["instances"]} >= {*labels, nowhere}

@@ -22,7 +22,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._errors import PoolEr
 from ansible_collections.ckpool.fleet.plugins.module_utils._host import process, systemd
 from ansible_collections.ckpool.fleet.plugins.module_utils._orders import accepting
 
-from tests.support import HARMLESS, Simulated, is_alive, wait_for
+from tests.support import DEADLINE, HARMLESS, Simulated, is_alive, wait_for
 
 from .conftest import Run
 
@@ -100,14 +100,17 @@ def test_several_are_a_failure(run: Run, simulate: Start, monkeypatch: pytest.Mo
     ("fault", "state", "is_down"),
     [("hung", "hung", False), ("starting", "starting", False), ("refused", "down", True), ("down", "down", True)],
 )
-def test_a_look_at_the_sick(run: Run, simulate: Start, fault: str, state: str, is_down: bool) -> None:
+def test_a_look_at_the_sick(
+    run: Run, simulate: Start, fault: str, state: str, is_down: bool, given_up_soon: t.Callable[..., None]
+) -> None:
+    given_up_soon(*{"hung": SOCKETS, "starting": ("stratifier", "generator")}.get(fault, ()))
     daemon = simulate(faults=[fault])
     if is_down:
         wait_for(lambda: Control.find(str(daemon.socket_dir)).look().is_down, "its end")
     result = run(
         socket_dir=str(daemon.socket_dir),
         log_dir=str(daemon.log_dir),
-        timeout=0.2,
+        timeout=DEADLINE,
         wants=["stats", "service", "handover", "holders"],
     )
     assert "failed" not in result and (result["instance"]["state"], result["down"]) == (state, is_down)

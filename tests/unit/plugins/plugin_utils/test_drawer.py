@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,7 +143,7 @@ def test_a_host_that_does_not_answer(terminal: Terminal, files: ScreenFiles, wor
     assert "2 critical, 1 not being read, " in seen[1]
     assert seen[3].startswith("no answer  a ")
     assert seen[4].startswith("no answer  b ")
-    assert "read 100 s ago, in the" in seen[5]
+    assert re.search(r"read 1\d\d s ago, in the", seen[5])
 
 
 def test_a_worker_that_is_gone_or_cannot_tell_leaves_nothing_healthy(
@@ -155,7 +157,7 @@ def test_a_worker_that_is_gone_or_cannot_tell_leaves_nothing_healthy(
 
 
 def test_one_host_in_detail(terminal: Terminal, files: ScreenFiles, worker: subprocess.Popen[bytes]) -> None:
-    files.tell("a", entry(worker.pid, asked=time.monotonic() - 10, read=None))
+    files.tell("a", entry(worker.pid, asked=time.monotonic() - 100, read=None))
     _drawer.start(files, view(terminal, "a"))
     shown(terminal, "a has not answered for 1")
     files.tell("a", entry(worker.pid, blocks=[("ok", ["main is ok", "  shares"]), ("hung", ["solo is hung"])]))
@@ -196,8 +198,15 @@ def target_of(link: Path) -> str:
 def drawing(files: ScreenFiles) -> t.List[int]:
     """The processes that have the lock."""
     lock = str(Path(files._folder) / "lock")
-    handles = [handle for handle in Path("/proc").glob("[0-9]*/fd/*") if target_of(handle) == lock]
-    return [int(handle.parts[2]) for handle in handles]
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [
+                int(pid)
+                for handle in os.listdir(f"/proc/{pid}/fd")
+                if target_of(Path("/proc", pid, "fd", handle)) == lock
+            ]
+    return found
 
 
 def test_a_process_that_is_killed_while_it_draws(

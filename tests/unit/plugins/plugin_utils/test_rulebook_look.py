@@ -146,9 +146,9 @@ def test_a_list_that_comes_row_by_row_does_not_hold_up_the_look() -> None:
 
         served.answer = slow  # type: ignore[method-assign]
         began = time.monotonic()
-        (entry,) = look(served, ["user"], timeout=1)["instances"]
-    assert time.monotonic() - began < 20, "instead of 50 s"
-    assert entry["problems"]["users"] == "its service: its users take more than 3 s"
+        (entry,) = look(served, ["user"], timeout=3)["instances"]
+    assert time.monotonic() - began < 40, "instead of 50 s"
+    assert entry["problems"]["users"] == "its service: its users take more than 9 s"
     assert entry["sources"]["users"] is None
 
 
@@ -173,7 +173,7 @@ def test_a_hint_names_the_argument() -> None:
 
         served = await asyncio.start_server(late, "127.0.0.1", 0)
         async with served:
-            given = {"services": [f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}"], "timeout": 1}
+            given = {"services": [f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}"], "timeout": 3}
             return await Looker(["pool"]).look(arguments_of(given).hosts[0])
 
     result = asyncio.run(asked())

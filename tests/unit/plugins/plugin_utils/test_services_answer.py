@@ -23,6 +23,7 @@ from ansible_collections.ckpool.fleet.plugins.plugin_utils._types import Json
 
 from tests.support.exchange import free_port
 from tests.support.fake_service import FakeService, entry, health, http
+from tests.support.waiting import DEADLINE
 
 NOW = 1795385500.0
 SERVICE = Service(True, "pool1", 9333)
@@ -260,7 +261,10 @@ def test_hundreds_of_hosts_wait_for_their_turn() -> None:
         yield http(health(host=path))
 
     with FakeService(slow) as service:
-        hosts = {f"p{number}": {"health_check_http_url": f"{service.url}/p{number}"} for number in range(300)}
+        hosts = {
+            f"p{number}": {"health_check_http_url": f"{service.url}/p{number}", "health_check_http_timeout": DEADLINE}
+            for number in range(300)
+        }
         found = ask([*hosts], hosts)
     assert [host for host, result in found.items() if "health" not in result] == []
     assert {host: result["host"] for host, result in found.items()} == {host: f"/{host}/health" for host in hosts}
