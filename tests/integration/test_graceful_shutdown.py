@@ -263,7 +263,7 @@ def test_second_window(runs: dict[str, Run]) -> None:
 def fail_in_the_middle(ansible: Ansible, sick: Fleet) -> Run:
     run = ansible.playbook(
         PLAYBOOK, inventory=sick.inventory, environment={"ANSIBLE_STDOUT_CALLBACK": "json"}, prefix=TERMINAL,
-        variables={**DRAIN, **MEANT, "graceful_shutdown_drain_timeout": 15},
+        variables={**DRAIN, **MEANT, "graceful_shutdown_drain_timeout": 8},
     )  # fmt: skip
     assert sick.living() == ["stays ckpool", "sick ckpool", "sick solo"], run.text
     assert sick.told()["sick"] == [[], []], "the hosts after it are left alone"

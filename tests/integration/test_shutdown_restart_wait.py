@@ -154,7 +154,9 @@ SCENES: dict[str, Scene] = {
     "gone": Scene([wait(wait_timeout=0), wait(state="down"), shutdown(), checked(BY_FORCE), restart()], before=vanish),
     "some_stay": Scene(
         [
-            shutdown(redirect_to=ELSEWHERE, redirect_check=False, drain_timeout=15),
+            shutdown(
+                redirect_to=ELSEWHERE, redirect_check=False, drain_timeout=8
+            ),  # after 10 s they would be sent there again
             shutdown(redirect_to=ELSEWHERE, redirect_check=False, drain_timeout=0, on_drain_timeout="continue"),
         ],
         four(stubborn=2),

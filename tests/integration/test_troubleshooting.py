@@ -49,7 +49,7 @@ POOLS: dict[str, Json] = {
     "no config": {},
     "strict log": {},
     "linked": {},
-    "clock": {},
+    "clock": {"status_interval": 1e6},  # it does not write its statistics again, once they are of the future
     **{fault: {"faults": [{"fault": fault, "sockets": ["stratifier"]}]}
        for fault in ("half_reply", "oversized", "garbage", "no_reply")},
 }  # fmt: skip

@@ -77,7 +77,7 @@ class RealPool:
     """A real daemon, from `__enter__` to `__exit__`.
 
     `settings` are merged into the daemon's configuration (None removes an entry), `arguments` are put after the
-    command line's own. Without `node` a plain pool gets a FakeBitcoind of its own, in `node_state`.
+    command line's own, and `prefix` before it. Without `node` a plain pool gets a FakeBitcoind of its own, in `node_state`.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class RealPool:
         settings: dict[str, Any] | None = None,
         arguments: Sequence[str] = (),
         wait: Wait = Wait.READY,
-        timeout: float = 20.0,
+        timeout: float = 60.0,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.mode = mode
         self.name = name or mode.default_name
@@ -102,6 +103,7 @@ class RealPool:
         self._upstream = upstream
         self._node, self._own_node, self._node_state = node, False, node_state
         self._settings, self._arguments, self._wait = settings or {}, list(arguments), wait
+        self._prefix = list(prefix)
         self._folder: pathlib.Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -237,7 +239,7 @@ class RealPool:
         command += [self.mode.argument] if self.mode.argument else []
         with (self.folder / "console.txt").open("ab") as console:
             self._process = subprocess.Popen(
-                command + self._arguments,
+                self._prefix + command + self._arguments,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -280,7 +282,7 @@ class RealPool:
         self.kill(signal.SIGCONT)  # or a stopped one does not hear it
         if not wait_until(self.gone, 5):
             self.kill(signal.SIGKILL)
-        return wait_until(self.gone, 5)
+        return wait_until(self.gone)
 
     def _make_folder(self) -> pathlib.Path:
         """A folder with a short path: the path of a unix socket has room for little over a hundred bytes."""
