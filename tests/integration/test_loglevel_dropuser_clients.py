@@ -79,7 +79,10 @@ CASES: dict[str, Task] = {
     "accepting again": ("ckpool_clients", {"state": "accepting"}),
     "users": ("ckpool_dropuser", {"users": ["alice"], "workers": ["bob.rig1"], "watch": 0}),
     "unknown": ("ckpool_dropuser", {"users": ["nobody"], "watch": 5}),
-    "redirected": ("ckpool_clients", {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False}),
+    "redirected": (
+        "ckpool_clients",
+        {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False, "wait": 60},
+    ),
     "dropped": ("ckpool_clients", {"state": "dropped"}),
 }
 FEW = ("level", "users", "unknown", "redirected")

@@ -276,8 +276,8 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
         with crowd(pool, many(), follow_reconnect=True) as miners:
             redirected, again = play(
                 ansible,
-                told("clients", pool, state="redirected", redirect_to=there),
-                told("clients", pool, state="redirected", redirect_to=there),
+                told("clients", pool, state="redirected", redirect_to=there, wait=60),
+                told("clients", pool, state="redirected", redirect_to=there, wait=60),
             )
             for miner in miners:
                 assert [event.data[:2] for event in miner.seen(SENT_AWAY)] == [there.split(":")]
@@ -296,8 +296,8 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
             accepting, dropped, second = play(
                 ansible,
                 told("clients", pool, state="accepting"),
-                told("clients", pool, state="dropped"),
-                told("clients", pool, state="dropped"),
+                told("clients", pool, state="dropped", wait=60),
+                told("clients", pool, state="dropped", wait=60),
             )
             reason, answered = share.result(DEADLINE)
             assert answered > told_to_accept

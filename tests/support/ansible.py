@@ -22,7 +22,7 @@ CALLBACKS = Path(__file__).parent / "callbacks"
 ON_TARGET = Path(__file__).parent / "on_target"
 RUN_DEADLINE = 900.0
 """Seconds, many times what any run takes: only one that hangs needs them."""
-UNHURRIED = {"latency_warning": 300}
+UNHURRIED = {"latency_warning": 300, "work_age_warning": 300, "work_age_critical": 600}
 """Thresholds for the health of pools of tests: a busy machine is slow to answer for them, which is not what is tested."""
 TERMINAL = (sys.executable, "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))")
 """Runs a command on a terminal of its own, on which nobody types."""
