@@ -15,7 +15,6 @@ import time
 import typing as t
 
 MAX_REPLY = 16 * 1024 * 1024
-_OURS: t.List[socket.socket] = []  #: which hold the names of the ports that this process was given, until its end
 
 
 class Outcome(enum.Enum):
@@ -88,22 +87,15 @@ def accepts(path: t.Any) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free, below those that the kernel gives to outgoing connections.
-
-    No other test gets the same one, in this process or beside it: each is free until it is used, or for good.
-    """
+    """A TCP port of 127.0.0.1 that was free a moment ago, below those that the kernel gives to outgoing connections."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
-        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
-                name.bind(f"\0ckpool.fleet tests, port {port}")  # of which the kernel knows only one at a time
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                name.close()
                 continue
-        _OURS.append(name)
-        return port
+            return port
 
 
 def _read(connection: socket.socket, length: int, deadline: float) -> bytes:

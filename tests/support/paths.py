@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
@@ -26,8 +25,7 @@ def remove(folder: Path) -> None:
 
 def _is_removed(folder: Path) -> bool:
     for path, _folders, _files in os.walk(folder):
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(path, 0o755)
+        os.chmod(path, 0o755)
     try:
         shutil.rmtree(folder)
     except OSError as exc:
