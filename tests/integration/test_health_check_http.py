@@ -51,7 +51,12 @@ class StandIn:
             yield http({"error": {"reason": "not_found", "message": found["msg"]}, "instances": []}, "503 x")
             return
         critical = any(one["health"]["status"] == "critical" for one in found["instances"])
-        own = {"host": socket.gethostname(), "now": time.time(), "version": "0.6.0", "judged_by": {"thresholds": UNHURRIED}}
+        own = {
+            "host": socket.gethostname(),
+            "now": time.time(),
+            "version": "0.6.0",
+            "judged_by": {"thresholds": UNHURRIED},
+        }
         yield http({**found, **own}, "503 x" if critical else "200 OK")
 
 
