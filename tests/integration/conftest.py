@@ -23,7 +23,7 @@ from tests.system.daemon import BTC_ADDRESS, RealPool
 from tests.system.miner import Miner
 from tests.system.shares import Shares, cheapest
 
-STATISTICS_SECONDS = 150.0
+STATISTICS_SECONDS = 300.0
 """The daemon writes pool.status each minute."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT, Simulated
-from tests.support.ansible import Direct, Json
+from tests.support.ansible import UNHURRIED, Direct, Json
 from tests.support.machine import Machine
 from tests.support.processes import STARTER_LOCK
 
@@ -72,7 +72,7 @@ def pod(place: Callable[[], Path]) -> Iterator[Pod]:
 def ask(direct: Direct, *prefix: str, **options: object) -> list[Json]:
     """The verdict on the pool, and an order."""
     return direct.run(
-        [("ckpool_health_info", options), ("ckpool_loglevel", {**options, "level": 5})], prefix=prefix
+        [("ckpool_health_info", {**options, "thresholds": UNHURRIED}), ("ckpool_loglevel", {**options, "level": 5})], prefix=prefix
     )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, SIMULATOR, Simulated
-from tests.support.ansible import Direct, Json, Task
+from tests.support import DEADLINE, ROOT, SIMULATOR, Simulated
+from tests.support.ansible import UNHURRIED, Direct, Json, Task
 from tests.support.machine import Machine
 from tests.support.target import Target
 
@@ -55,7 +55,7 @@ def test_the_only_one_is_found(direct: Direct, machine: Machine) -> None:
         direct,
         machine,
         ("ckpool_stats", {}),
-        ("ckpool_health_info", {}),
+        ("ckpool_health_info", {"thresholds": UNHURRIED}),
         ("ckpool_health_info", {"all_instances": True}),
     )
     assert (stats["instance"]["name"], stats["instance"]["socket_dir"]) == ("solo", str(pool.socket_dir))
@@ -70,7 +70,7 @@ def test_several_have_to_be_told_apart(direct: Direct, machine: Machine) -> None
     several, by_name, by_folder, other, everyone = ask(
         direct, machine,
         ("ckpool_stats", {}), ("ckpool_stats", {"name": "one"}), ("ckpool_stats", {"socket_dir": where}),
-        ("ckpool_stats", {"name": "three"}), ("ckpool_health_info", {"all_instances": True, "socket_dirs": ["/nowhere/s"]}),
+        ("ckpool_stats", {"name": "three"}), ("ckpool_health_info", {"all_instances": True, "socket_dirs": ["/nowhere/s"], "thresholds": UNHURRIED}),
     )  # fmt: skip
     assert (several["failed"], several["phase"], several["reason"]) == (True, "find", "several_instances")
     for pool in (one, two):
@@ -91,7 +91,7 @@ def test_several_have_to_be_told_apart(direct: Direct, machine: Machine) -> None
 def test_modes(flag: str, mode: str, direct: Direct, machine: Machine) -> None:
     name = {"node": "cknode"}.get(mode, f"ck{mode}")
     Simulated(machine.folder / mode, flag, name=name, prefix=machine.prefix).start()
-    (result,) = ask(direct, machine, ("ckpool_health_info", {}))
+    (result,) = ask(direct, machine, ("ckpool_health_info", {"thresholds": UNHURRIED}))
     assert (result["instance"]["name"], result["instance"]["mode"]) == (name, mode)
     assert (result["health"]["state"], result["health"]["wrong"]) == ("ok", [])
     skipped = {check["name"] for check in result["health"]["checks"] if check["reason"] == "mode"}
@@ -118,7 +118,7 @@ def test_a_mount_namespace_of_its_own(direct: Direct, machine: Machine) -> None:
     results = ask(
         direct, machine,
         ("ckpool_stats", {}), ("ckpool_stats", {"socket_dir": str(seen / "s")}), ("ckpool_user_info", {}),
-        ("ckpool_health_info", {}),
+        ("ckpool_health_info", {"thresholds": UNHURRIED}),
     )  # fmt: skip
     for result in results:
         assert not result["failed"], result["msg"]
@@ -141,7 +141,7 @@ def test_leftovers_of_an_ended_one(direct: Direct, machine: Machine) -> None:
 def test_main_pid_of_another_program(direct: Direct, place: Callable[[], Path]) -> None:
     folder = place()
     folder.mkdir()
-    with subprocess.Popen(["sleep", "60"]) as other:
+    with subprocess.Popen(["sleep", "900"]) as other:
         (folder / "main.pid").write_text(str(other.pid))
         result = direct.module("ckpool_health_info", socket_dir=str(folder))
         other.kill()
@@ -153,6 +153,6 @@ def test_main_pid_of_another_program(direct: Direct, place: Callable[[], Path]) 
 def test_python_without_ansible(pool: Target) -> None:
     """As in a service: the interpreter sees no installed package."""
     command = [sys.executable, "-I", "-S", "-c", ASK, str(ROOT / ".collections"), str(pool.socket_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(sum(map(len, pool.users.values()))), pool.source, "ok"]

@@ -25,7 +25,7 @@ import pytest
 import yaml
 
 from tests.support import Simulated, guides
-from tests.support.ansible import RUN_DEADLINE, Ansible, Json
+from tests.support.ansible import RUN_DEADLINE, UNHURRIED, Ansible, Json
 from tests.support.guides import Example
 from tests.support.machine import Machine
 from tests.support.paths import ROOT
@@ -109,8 +109,10 @@ class World:
             timeout=RUN_DEADLINE, check=False,
         )  # fmt: skip
 
-    def play(self, content: object) -> subprocess.CompletedProcess[str]:
+    def play(self, content: list[Json]) -> subprocess.CompletedProcess[str]:
         """Run plays, or tasks on all pools."""
+        for each in content:
+            each.setdefault("module_defaults", {"ckpool.fleet.ckpool_health_info": {"thresholds": UNHURRIED}})
         self._write("example.yml", content)
         self.is_changed |= bool(ORDERS.search(json.dumps(content)))
         return self.shell("ansible-playbook -i inventory.yml example.yml")
@@ -119,7 +121,8 @@ class World:
         """Run a program in Python on the first host, which has the collection and nothing else."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
         return subprocess.run(
-            [str(self.interpreter), "-c", text], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [str(self.interpreter), "-c", text], env=environment, capture_output=True, text=True, timeout=RUN_DEADLINE,
+            check=False,
         )  # fmt: skip
 
 
@@ -226,7 +229,8 @@ def test_an_inventory(each: Example, home: Path, ansible: Ansible) -> None:
     (home / "inventory.yml").write_text(each.text)
     command = [sys.executable, "-m", "ansible", "inventory", "-i", str(home / "inventory.yml"), "--list"]
     done = subprocess.run(
-        command, cwd=ROOT, env=ansible.environment(home / "record", {}), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=ansible.environment(home / "record", {}), capture_output=True, text=True, timeout=RUN_DEADLINE,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert json.loads(done.stdout)["pools"]["hosts"] == list(yaml.safe_load(each.text)["pools"]["hosts"])

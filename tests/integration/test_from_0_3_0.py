@@ -24,7 +24,7 @@ import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils._pool import Pool
 
 from tests.support import ROOT, Simulated
-from tests.support.ansible import Ansible, Direct, Json
+from tests.support.ansible import RUN_DEADLINE, UNHURRIED, Ansible, Direct, Json
 from tests.support.machine import Machine, fleet_of, needs_namespaces
 from tests.support.target import Target
 
@@ -37,7 +37,7 @@ HOSTS: dict[str, list[Json]] = {
 VARIABLES: Json = {
     "health_check_hosts": "all", "health_check_fail_on": "warning", "health_check_socket_dirs": [], "health_check_timeout": 5,
     "health_check_skip_checks": ["disk", "open_files"], "health_check_sample_seconds": 0,
-    "health_check_thresholds": {"workers_min": 2, "work_age_critical": 300, "hashrate_min": "1.5T"},
+    "health_check_thresholds": {**UNHURRIED, "workers_min": 2, "work_age_critical": 300, "hashrate_min": "1.5T"},
 }  # fmt: skip
 """As the guides of that release show them."""
 
@@ -76,7 +76,7 @@ def documented(kind: str, names: list[str]) -> Json:
         kind,
         *(f"ckpool.fleet.{name}" for name in names),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
     return {name.rpartition(".")[2]: found for name, found in json.loads(done.stdout).items()}
 
@@ -216,7 +216,7 @@ def test_the_playbook_of_the_readme(ansible: Ansible, place: Callable[[], Path])
             "register": "top",
         },
         {
-            "ckpool.fleet.ckpool_health_info": {"thresholds": {"workers_min": 1}},
+            "ckpool.fleet.ckpool_health_info": {"thresholds": {**UNHURRIED, "workers_min": 1}},
             "register": "verdict", "failed_when": "not verdict.health.ok",
         },
         {"ckpool.fleet.ckpool_clients": {"state": "rejecting"}},

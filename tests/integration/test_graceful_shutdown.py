@@ -38,14 +38,21 @@ asked, answered = threading.Event(), threading.Event()
 def type_it(terminal):
     asked.wait()
     while not answered.wait(0.3):  # input that comes too early is discarded
-        os.write(terminal, sys.argv[1].encode() + b"\\r")
+        try:
+            os.write(terminal, sys.argv[1].encode() + b"\\r")
+        except OSError:
+            return  # it has ended
+seen = b""
 def read(terminal):
+    global seen
     data = os.read(terminal, 4096)
-    if asked.is_set() and b"TASK [" in data:
-        answered.set()
-    if b"(yes or no)" in data and not asked.is_set():
+    seen += data
+    question, mark, after = seen.partition(b"(yes or no)")  # of which each may come in pieces
+    if mark and not asked.is_set():
         threading.Thread(target=type_it, args=(terminal,), daemon=True).start()
         asked.set()
+    if b"TASK [" in after:
+        answered.set()
     return data
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
 """
@@ -256,7 +263,7 @@ def test_second_window(runs: dict[str, Run]) -> None:
 def fail_in_the_middle(ansible: Ansible, sick: Fleet) -> Run:
     run = ansible.playbook(
         PLAYBOOK, inventory=sick.inventory, environment={"ANSIBLE_STDOUT_CALLBACK": "json"}, prefix=TERMINAL,
-        variables={**DRAIN, **MEANT, "graceful_shutdown_drain_timeout": 2},
+        variables={**DRAIN, **MEANT, "graceful_shutdown_drain_timeout": 8},
     )  # fmt: skip
     assert sick.living() == ["stays ckpool", "sick ckpool", "sick solo"], run.text
     assert sick.told()["sick"] == [[], []], "the hosts after it are left alone"

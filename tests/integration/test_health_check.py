@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import Simulated
-from tests.support.ansible import Ansible, Json, Run
+from tests.support.ansible import UNHURRIED, Ansible, Json, Run
 from tests.support.machine import Machine, fleet_of, needs_namespaces
 from tests.support.paths import remove
 
 pytestmark = needs_namespaces
 
 PLAYBOOK = "ckpool.fleet.health_check"
-QUICK = {"health_check_timeout": 2}
+QUICK = {"health_check_timeout": 5}
 HOSTS: dict[str, list[Json]] = {
     "well": [{"name": "one", "layout": "2026"}, {"name": "two", "dialect": "api"}],
     "warned": [{"name": "ckpool", "faults": ["rejects"], "uptime": 7200}],
@@ -63,7 +63,11 @@ CASES: list[tuple[str, Json, bool]] = [
     ("warned", {}, True),
     ("warned", {"health_check_fail_on": "warning"}, False),
     ("warned", {"health_check_thresholds": {"reject_ratio_critical": 10}}, False),
-    ("warned", {"health_check_thresholds": {"reject_ratio_warning": 30}, "health_check_fail_on": "warning"}, True),
+    (
+        "warned",
+        {"health_check_thresholds": {**UNHURRIED, "reject_ratio_warning": 30}, "health_check_fail_on": "warning"},
+        True,
+    ),
     ("warned", {"health_check_skip_checks": ["reject_ratio"], "health_check_fail_on": "warning"}, True),
     ("sick", {}, False),
     ("sick", {"health_check_fail_on": "never"}, True),

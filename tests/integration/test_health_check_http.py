@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import Ansible, Direct, Json, Run
+from tests.support.ansible import UNHURRIED, Ansible, Direct, Json, Run
 from tests.support.certificates import Authority
 from tests.support.exchange import free_port
 from tests.support.fake_service import FakeService, Reply, entry, health, http
@@ -25,7 +25,7 @@ from tests.support.machine import fleet_of, needs_namespaces
 pytestmark = needs_namespaces
 
 PLAYBOOK = "ckpool.fleet.health_check"
-QUICK = {"health_check_timeout": 2}
+QUICK = {"health_check_timeout": 5}
 BY_HTTP = ("-e", "health_check_via=http")
 HOSTS: dict[str, list[Json]] = {
     "well": [{"name": "one", "layout": "2026"}, {"name": "two", "dialect": "api"}],
@@ -45,13 +45,18 @@ class StandIn:
 
     def _reply(self, path: str) -> Reply:
         host = path.split("/")[1]
-        options = {"all_instances": True, "timeout": 2}
+        options = {"all_instances": True, "timeout": 5, "thresholds": UNHURRIED}
         (found,) = Direct().modules([("ckpool_health_info", options)], host=self._hosts[host])
         if not found["instances"]:
             yield http({"error": {"reason": "not_found", "message": found["msg"]}, "instances": []}, "503 x")
             return
         critical = any(one["health"]["status"] == "critical" for one in found["instances"])
-        own = {"host": socket.gethostname(), "now": time.time(), "version": "0.6.0"}
+        own = {
+            "host": socket.gethostname(),
+            "now": time.time(),
+            "version": "0.6.0",
+            "judged_by": {"thresholds": UNHURRIED},
+        }
         yield http({**found, **own}, "503 x" if critical else "200 OK")
 
 
@@ -63,7 +68,7 @@ def fleet(place: Callable[[], Path]) -> Iterator[dict[str, Json]]:
         stand_in = StandIn(inventory)
         with stand_in.fake as fake:
             hosts = {
-                host: {**known, "health_check_http_url": f"{fake.url}/{host}", "health_check_http_timeout": 60}
+                host: {**known, "health_check_http_url": f"{fake.url}/{host}", "health_check_http_timeout": 300}
                 for host, known in inventory.items()
             }
             yield {**hosts, "lost": {**lost, "health_check_http_url": f"http://127.0.0.1:{free_port()}"}}
@@ -257,7 +262,7 @@ def test_text_of_a_pool_is_no_template_and_forges_no_output(ansible: Ansible) ->
 
 
 FAULTS: dict[str, tuple[Callable[[], list[bytes | None]], str]] = {
-    "hangs": (lambda: [http(b"{", length=100), None], "was not complete within 1 s: 1 bytes came"),
+    "hangs": (lambda: [http(b"{", length=100), None], "was not complete within 15 s: 1 bytes came"),
     "junk": (lambda: [http(b"<html>")], "not in JSON"),
     "redirected": (lambda: [http(b"", "302 Found", headers=["Location: https://elsewhere"])], "which is not followed"),
     "old": (lambda: [http(health(now=1795385464))], "is of 2026-11-22"),
@@ -269,7 +274,7 @@ FAULTS: dict[str, tuple[Callable[[], list[bytes | None]], str]] = {
 def test_faults_are_rows_with_a_cause(ansible: Ansible) -> None:
     with FakeService(lambda path: FAULTS[path.split("/")[1]][0]()) as fake:
         hosts: dict[str, Json] = {name: {"health_check_http_url": f"{fake.url}/{name}"} for name in FAULTS}
-        hosts["hangs"]["health_check_http_timeout"] = 1
+        hosts["hangs"]["health_check_http_timeout"] = 15
         hosts["timid"] = {"health_check_http_timeout": 0}
         hosts["unresolved"] = {"ansible_host": "pool1.invalid"}
         run = ansible.playbook(PLAYBOOK, *BY_HTTP, inventory=hosts)

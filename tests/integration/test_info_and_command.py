@@ -16,14 +16,17 @@ from typing import Any
 
 import pytest
 
-from tests.support import HARMLESS, Simulated, argv_of, processes_with, wait_for
+from tests.support import HARMLESS, Simulated, argv_of, processes_with, wait_for, wait_until
 from tests.support.ansible import Ansible, Direct, Json, Modules, Task, local
 from tests.support.log_lines import with_blocks
 from tests.support.machine import Machine
 from tests.support.privileges import without_privileges
 from tests.support.target import SIMULATIONS
 
-TIMEOUT = 1.0
+PATIENCE = 30.0
+"""Seconds, for pools whose sockets all answer, however busy the machine is."""
+SILENCE = 5.0
+"""The same for pools of which a socket never answers: the others have to answer within it."""
 BY_ANSIBLE = ("guide",)  # the kinds of pools on which Ansible itself runs the modules
 SUBSETS = (
     "summary", "stats", "users", "workers", "clients", "workbase", "blocks", "config", "instances", "sockets",
@@ -42,18 +45,18 @@ MOVING = {"uptime", "age", "work_age", "time", "last_share", "updated"}
 
 
 def info(pool: Simulated, *subsets: str, **options: Any) -> Task:
-    where = {"socket_dir": str(pool.socket_dir), "timeout": TIMEOUT}
+    where = {"socket_dir": str(pool.socket_dir), "timeout": PATIENCE}
     return "ckpool_info", {**where, "gather_subset": list(subsets) or WITHOUT_INSTANCES, **options}
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """The paths at which two values differ, without what changes with time."""
+    """The paths at which two values differ, without what changes with time. Rates differ by 6 % at most from moment to moment."""
     if isinstance(one, dict) and isinstance(other, dict) and set(one) == set(other):
         return [found for key in one for found in differences(one[key], other[key], f"{path}.{key}")]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [found for at, pair in enumerate(zip(one, other)) for found in differences(*pair, f"{path}[{at}]")]
     is_number = type(one) is type(other) and not isinstance(one, bool) and isinstance(one, (int, float))
-    if is_number and (path.rpartition(".")[2] in MOVING or one == pytest.approx(other, rel=0.05)):
+    if is_number and (path.rpartition(".")[2] in MOVING or one == pytest.approx(other, rel=0.1)):
         return []
     return [] if one == other else [f"{path}: {one!r} and {other!r}"]
 
@@ -139,12 +142,12 @@ def test_six_plays_at_a_time_visit_it_once(ansible: Ansible, place: Callable[[],
         assert run.status == 0, run.text
         results = run.results(name)
         assert len(results) == 18 and all(len(result["users"]) == 2 for result in results)
-        record = [json.loads(line) for line in (pool.log_dir / "simulation.jsonl").read_text().splitlines()]
-    visits = [line["time"] for line in record if (line["socket"], line["message"]) == ("connector", "ping")]
+        times = zip(pool.times(), pool.record(), strict=True)
+    visits = [when for when, entry in times if entry == ("connector", "ping")]
     assert len(visits) == sum(not result["shared"] for result in results)
+    # How many these are, depends on the machine: one that is busy starts the 18 tasks at other times.
     gaps = [after - before for before, after in zip(visits, visits[1:], strict=False)]
     assert all(gap > 0.95 for gap in gaps), "another visit only once the answer is a second old"
-    assert len(visits) <= 12
 
 
 def test_a_host_with_several_pools_of_which_one_hangs(machine: Machine, direct: Direct) -> None:
@@ -156,8 +159,8 @@ def test_a_host_with_several_pools_of_which_one_hangs(machine: Machine, direct: 
         )
         second.change(faults=["hung"])
         start = time.monotonic()
-        result, proxy = direct.modules([info(first, "all"), info(third)], host=machine.host())
-        assert time.monotonic() - start < 2 * TIMEOUT + 60
+        result, proxy = direct.modules([info(first, "all", timeout=SILENCE), info(third)], host=machine.host())
+        assert time.monotonic() - start < 2 * SILENCE + 120
         states = {row["name"]: (row["mode"], row["state"]) for row in result["instances"]}
         assert states == {"first": ("pool", "ok"), "second": ("pool", "hung"), "third": ("proxy", "ok")}
         assert all(set(row) == set(result["instance"]) for row in result["instances"])
@@ -176,13 +179,17 @@ def test_the_version_of_a_program(mark: str, machine: Machine, direct: Direct) -
         stream.write(f"\0{mark}\0".encode())
     machine.run("sh", "-c", f"cd {folder} && exec setsid -f {program} 100 >/dev/null 2>&1 </dev/null")
     wait_for(lambda: any(argv_of(pid)[:1] == [str(program)] for pid in processes_with(str(program))), "the program")
-    task: Task = ("ckpool_info", {"name": "ckpool", "gather_subset": ["min"], "timeout": TIMEOUT})
+    task: Task = ("ckpool_info", {"name": "ckpool", "gather_subset": ["min"], "timeout": 1})
     (result,) = direct.modules([task], host=machine.host())
     assert not result["failed"], result["msg"]
     assert result["summary"]["version"] == mark.partition("/")[2] and result["summary"]["pid"] > 0
 
 
 # Unhealthy pools
+
+
+#: what each of them is asked in two visits; of the one that is starting, the connector answers
+ASKED = {"hung": ["ping"] * 8, "down": [], "starting": ["ping"] * 8 + ["stats"] * 2}
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +203,15 @@ def sick(direct: Direct, place: Callable[[], Path]) -> Iterator[dict[str, Json]]
             pool.change(faults=[fault])
         wait_for(lambda: not pools["down"].pids, "its end")
         asked = {fault: len(pool.asked()) for fault, pool in pools.items()}
-        tasks = {fault: info(pool, log_dir=str(pool.log_dir)) for fault, pool in pools.items()}
+        where = {fault: {"log_dir": str(pool.log_dir), "timeout": SILENCE} for fault, pool in pools.items()}
+        tasks = {fault: info(pool, **where[fault]) for fault, pool in pools.items()}
         for fault, pool in pools.items():
-            tasks[f"{fault}?"] = info(pool, log_dir=str(pool.log_dir), fail_when_down=True, share_within=0)
-        results = dict(zip(tasks, direct.modules(tasks.values()), strict=True))
+            tasks[f"{fault}?"] = info(pool, **where[fault], fail_when_down=True, share_within=0)
+        results = direct.beside(tasks, lambda name: name.rstrip("?"))
         for fault, pool in pools.items():
-            results[fault]["asked"] = pool.asked()[asked[fault] :]
+            # What a silent socket was sent is written down when it comes to it, which may be after the client has left.
+            wait_until(lambda: len(pool.asked()) - asked[fault] >= len(ASKED[fault]))  # noqa: B023
+            results[fault]["asked"] = sorted(pool.asked()[asked[fault] :])
         yield results
     finally:
         for pool in pools.values():
@@ -212,7 +222,7 @@ def sick(direct: Direct, place: Callable[[], Path]) -> Iterator[dict[str, Json]]
 def test_a_pool_that_is_not_up_is_an_answer(state: str, sick: dict[str, Json]) -> None:
     result, forced = sick[state], sick[f"{state}?"]
     assert not result["failed"] and result["instance"]["state"] == state and result["log_tail"]
-    assert result["asked"] == (["ping"] * 8 if state == "hung" else [])
+    assert result["asked"] == ASKED[state]
     assert forced["failed"] and f"is {state}" in forced["msg"] and forced["instance"] == result["instance"]
     for name in ("clients", "workbase"):
         assert result[name] is None and result["problems"][name]
@@ -223,7 +233,7 @@ def test_a_pool_that_is_not_up_is_an_answer(state: str, sick: dict[str, Json]) -
 
 
 def test_a_pool_that_is_starting(sick: dict[str, Json]) -> None:
-    assert sorted(sick["starting"]["asked"]) == ["ping"] * 8 + ["stats"] * 2, "of the connector, which answers"
+    assert sick["starting"]["asked"] == ASKED["starting"]
     for word in ("starting", "starting?"):
         result = sick[word]
         assert not result["failed"] and result["instance"]["state"] == "starting"
@@ -259,7 +269,7 @@ class Told:
 
     def __init__(self, runner: Modules, pool: Simulated, messages: dict[str, Json], check: bool) -> None:
         self.pool = pool
-        where = {"socket_dir": str(pool.socket_dir), "timeout": TIMEOUT}
+        where = {"socket_dir": str(pool.socket_dir), "timeout": PATIENCE}
         before = len(pool.asked())
         tasks = [("ckpool_command", {**where, **one}) for one in messages.values()]
         self.results = dict(zip(messages, runner.run(tasks, check=check), strict=True))
@@ -297,7 +307,7 @@ def told(
     request: pytest.FixtureRequest, ansible: Ansible, direct: Direct, place: Callable[[], Path]
 ) -> Iterator[dict[bool, Told]]:
     """In check mode, and then for real."""
-    with Simulated(place(), users=2, dialect=request.param, reconnect_after=60) as pool:
+    with Simulated(place(), users=2, dialect=request.param, reconnect_after=3600) as pool:
         runner: Modules = ansible if request.param in BY_ANSIBLE else direct
         yield {check: Told(runner, pool, MESSAGES, check) for check in (True, False)}
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support import Simulated, wait_for
-from tests.support.ansible import Ansible, Direct, Json, Modules, Run, Task
+from tests.support.ansible import RUN_DEADLINE, Ansible, Direct, Json, Modules, Run, Task
 from tests.support.machine import Machine, needs_namespaces
 
 pytestmark = needs_namespaces
@@ -65,7 +65,7 @@ def hosts(place: Callable[[], Path]) -> Iterator[Callable[[], Host]]:
 
 
 def at(pool: Simulated, **options: Any) -> Json:
-    return {"socket_dir": str(pool.socket_dir), "timeout": 2, **options}
+    return {"socket_dir": str(pool.socket_dir), "timeout": 30, **options}
 
 
 # Every module, predicted, done, and done again
@@ -79,7 +79,10 @@ CASES: dict[str, Task] = {
     "accepting again": ("ckpool_clients", {"state": "accepting"}),
     "users": ("ckpool_dropuser", {"users": ["alice"], "workers": ["bob.rig1"], "watch": 0}),
     "unknown": ("ckpool_dropuser", {"users": ["nobody"], "watch": 5}),
-    "redirected": ("ckpool_clients", {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False}),
+    "redirected": (
+        "ckpool_clients",
+        {"state": "redirected", "redirect_to": ELSEWHERE, "redirect_check": False, "wait": 60},
+    ),
     "dropped": ("ckpool_clients", {"state": "dropped"}),
 }
 FEW = ("level", "users", "unknown", "redirected")
@@ -185,7 +188,7 @@ def test_every_instance_and_a_timer_that_outlives_the_task(ansible: Ansible, hos
     for name, text in (("systemd-run", SYSTEMD_RUN), ("systemctl", SYSTEMCTL)):
         (host.folder / name).write_text(text.format(folder=host.folder))
         (host.folder / name).chmod(0o755)
-    options = {"level": "debug", "restore_after": 2, "all_instances": True, "timeout": 2}
+    options = {"level": "debug", "restore_after": 2, "all_instances": True, "timeout": 5}
     predicted, done = ansible.control(
         [("ckpool_loglevel?", options), ("ckpool_loglevel", options)],
         host=host.host(),
@@ -351,7 +354,7 @@ def test_the_playbook_for_drops_and_two_of_them_at_once(ansible: Ansible, hosts:
     variables: dict[str, Json] = {
         "nobody": {},
         "alice": {"drop_user_users": "alice, nobody", "drop_user_fail_when_missing": False},
-        "bob": {"drop_user_users": ["bob"], "drop_user_watch": 8},
+        "bob": {"drop_user_users": ["bob"], "drop_user_watch": 60},
         "ids": {
             "drop_user_client_ids": "5, 6",
             "drop_user_workers": "carol.rig0 ,carol.rig1",
@@ -371,7 +374,7 @@ def test_the_playbook_for_drops_and_two_of_them_at_once(ansible: Ansible, hosts:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(RUN_DEADLINE)
     assert all("Traceback" not in run.text for run in runs.values())
     assert [runs[word].status == 0 for word in variables] == [False, True, True, True, False], [
         r.text for r in runs.values()

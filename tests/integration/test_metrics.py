@@ -45,7 +45,7 @@ HOSTS: dict[str, list[Json]] = {
     ],
     "sick": [{"name": "ckpool", "faults": ["hung"]}],
 }
-VARIABLES = {"metrics_timeout": 2, "metrics_top_users": 3}
+VARIABLES = {"metrics_timeout": 5, "metrics_top_users": 3}
 
 
 @pytest.fixture(scope="module")
@@ -215,12 +215,17 @@ def prometheus(
 
 @needs_prometheus
 def test_the_instance_is_the_host(prometheus: Prometheus) -> None:
-    names = {labels["instance"] for labels, _value in prometheus.query('ckpool_up{job="fleet"}')}
-    assert names == {"public", "sick", "empty", "lost"}
-    (target,) = {labels["instance"] for labels, _value in prometheus.query('ckpool_up{job="host"}')}
+    # Where this process sleeps for a second, a scrape fails, and there is nothing until the next one.
+    wait_for(lambda: [value for _labels, value in prometheus.query("up")] == [1, 1], "both scrapes")
+
+    def names(job: str) -> set[str]:
+        found = wait_for(lambda: prometheus.query(f'ckpool_up{{job="{job}"}}'), f"pools of {job}")
+        return {labels["instance"] for labels, _value in found}
+
+    assert names("fleet") == {"public", "sick", "empty", "lost"}
+    (target,) = names("host")
     assert target.startswith("127.0.0.1:")
     assert not prometheus.query('{__name__=~"ckpool.*",exported_instance!=""}')
-    assert [value for _labels, value in prometheus.query("up")] == [1, 1]
 
 
 @needs_prometheus

@@ -22,7 +22,7 @@ from tests.support.watching import Watching
 
 pytestmark = needs_namespaces
 
-LONG = {"monitor_interval": 2, "monitor_count": 1000, "monitor_timeout": 2}
+LONG = {"monitor_interval": 2, "monitor_count": 1000, "monitor_timeout": 5}
 EVIL = "x\x1b[2J\n\u202ey"
 """A name of a pool, which its owner may choose."""
 
@@ -54,23 +54,25 @@ def test_a_fleet_on_one_screen(
 ) -> None:
     """The worst on top, also after somebody pulls at the window; a host that comes back is healthy; q ends it."""
     with Watching(ansible, place(), fleet, LONG, "--forks", "9") as run:
-        seen = run.until_shown("lost", "empty", "solo", "front", "one", "two", "\\x1b[2J")
-        run.until(lambda seen: "not being read" not in seen.rows[1], "all hosts read")
+        run.until_shown("lost", "empty", "solo", "front", "one", "two", "\\x1b[2J")
+        # A busy machine may be slow to answer for a pool once, and then not: all are as they are in one of the rounds.
+        seen = run.until(lambda seen: seen.rows[1].startswith("3 critical, 4 healthy, "), "all hosts read")
         assert seen.rows[0].startswith("5 hosts, round ")
         assert seen.rows[0].endswith("q quits")
-        assert seen.rows[1].startswith("3 critical, 4 healthy, ")
         assert [row.split()[:2] for row in seen.rows[3:10]] == [
             ["unreachable", "lost"], ["down", "empty"], ["hung", "stuck"], ["ok", "edge"], *[["ok", "public"]] * 3,
         ]  # fmt: skip
         assert "passthrough, 4 clients" in seen.rows[6]
         assert not seen.colours
-        run.terminal.resize(40, 5)
-        narrow = run.until(lambda seen: seen.rows[-1] != "" and seen.rows[0].endswith("q quits"), "the new size")
-        assert narrow.rows[-1] == "6 more pools, 2 not healthy"
-        run.terminal.resize(100, 30)
+        run.resize(40, 5)
+        narrow = run.until(lambda seen: "6 more pools" in seen.rows[-1], "all pools again")
+        assert narrow.rows[0].endswith("q quits")
+        run.until(lambda seen: seen.rows[-1] == "6 more pools, 2 not healthy", "those that are not shown")
+        run.resize(100, 30)
         with Simulated(machines["empty"].folder / "new", name="new", prefix=machines["empty"].prefix, users=2):
             back = run.until_shown(" new ")
-            assert [row.split()[:3] for row in back.rows if " new " in row] == [["ok", "empty", "new"]]
+            assert [row.split()[1:3] for row in back.rows if " new " in row] == [["empty", "new"]]
+            run.until(lambda seen: any(row.split()[:3] == ["ok", "empty", "new"] for row in seen.rows), "its health")
             run.terminal.type(b"q")
             assert run.end() == 0
         assert "PLAY RECAP" in run.terminal.text

@@ -56,7 +56,7 @@ def some(fleet: dict[str, Json], *hosts: str) -> dict[str, Json]:
 
 # ckpool.fleet.monitor
 
-QUICK = {"monitor_interval": 2, "monitor_count": 2, "monitor_timeout": 2}
+QUICK = {"monitor_interval": 2, "monitor_count": 2, "monitor_timeout": 5}
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def saved(ansible: Ansible, fleet: dict[str, Json], place: Callable[[], Path]) -
     folder.mkdir(parents=True)
     for name in old:
         (folder / name).write_text("old")
-    variables = {"snapshot_dir": str(folder), "snapshot_timeout": 2, "snapshot_keep": 1, "snapshot_keep_days": 30}
+    variables = {"snapshot_dir": str(folder), "snapshot_timeout": 5, "snapshot_keep": 1, "snapshot_keep_days": 30}
     return ansible.playbook(SNAPSHOT, inventory=fleet, variables=variables), folder
 
 
@@ -155,7 +155,7 @@ def test_a_file_for_each_host(saved: tuple[Run, Path]) -> None:
         (path,) = folder.glob(f"pool_stats_{host}_*.json")
         read = json.loads(path.read_text())
         assert read["host"] == host
-        assert abs(read["taken"] - path.stat().st_mtime) < 5
+        assert abs(read["taken"] - path.stat().st_mtime) < RUN_DEADLINE
         assert {pool["instance"]["name"] for pool in read["pools"]} == {pool["name"] for pool in pools}
         for pool in read["pools"]:
             assert pool["stats"]["hashrate1m"] == pool["summary"]["hashrate1m"] > 1e14
@@ -227,7 +227,7 @@ def lines_of(run: Run) -> list[list[str]]:
 def ranked(ansible: Ansible, fleet: dict[str, Json], place: Callable[[], Path]) -> tuple[Run, Json]:
     """One run over all hosts, with its JSON."""
     path = place()
-    variables = {"top_users_count": 5, "top_users_json_file": str(path), "top_users_timeout": 2}
+    variables = {"top_users_count": 5, "top_users_json_file": str(path), "top_users_timeout": 5}
     run = ansible.playbook(TOP, inventory=fleet, variables=variables)
     return run, json.loads(path.read_text())
 
@@ -338,7 +338,7 @@ def test_with_a_limit(
     """What is within it is done; who is not is said; a host that told nothing fails it."""
     written = place()
     variables = {
-        "snapshot_dir": str(written), "snapshot_timeout": 2, "top_users_timeout": 2, "top_users_json_file": str(written),
+        "snapshot_dir": str(written), "snapshot_timeout": 5, "top_users_timeout": 5, "top_users_json_file": str(written),
     }  # fmt: skip
     run = ansible.playbook(playbook, "--limit", limit, inventory=fleet, variables=variables)
     assert run.status == (2 if "lost" in limit else 0), run.text

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import SOCKETS, free_port, is_alive, wait_for, wait_until
-from tests.support.ansible import Ansible, Json, local
+from tests.support import DEADLINE, SOCKETS, free_port, is_alive, wait_for, wait_until
+from tests.support.ansible import RUN_DEADLINE, Ansible, Json, local
 from tests.support.target import needs_real
 from tests.system.daemon import ENVIRONMENT, RealPool
 from tests.system.miner import CONNECTED, DISCONNECTED, Miner
@@ -32,13 +33,14 @@ JOB = "mining.notify"
 SENT_AWAY = "client.reconnect"
 STATS_LINE = "Stratifier stats: {"
 STATS_DEBUG = "Stratifier received stats request"
+UNREAD = 4.0  # seconds; of the wait that the daemon is in, up to one second, one message still comes through
 NO_CONNECTOR = "the connector of the new process never answers, by a race of the daemon's own"
 
 
 def told(name: str, pool: RealPool, *, is_check: bool = False, **options: Any) -> Json:
     """A task for one pool, whose failure is a result too."""
     waits = {"poll": 1.0, "progress": False} if name in ("shutdown", "restart", "wait") else {}
-    where = {"socket_dir": str(pool.socket_dir), "timeout": 1.0}
+    where = {"socket_dir": str(pool.socket_dir), "timeout": 10.0}
     task = {f"ckpool.fleet.ckpool_{name}": {**where, **waits, **options}, "ignore_errors": True}
     return {**task, "check_mode": True} if is_check else task
 
@@ -70,7 +72,7 @@ def many(prefix: str = "alice") -> list[str]:
     return [f"{prefix}.rig{number}" for number in range(MANY)]
 
 
-def get_work(pool: RealPool, miners: Sequence[Miner], seconds: float = 10) -> None:
+def get_work(pool: RealPool, miners: Sequence[Miner], seconds: float = DEADLINE) -> None:
     """Raise unless each of them is served: it gets the work of a new block."""
     before = [len(miner.seen(JOB)) for miner in miners]
     pool.bitcoind.new_block()
@@ -128,7 +130,30 @@ class Cues:
 
     def hear(self, word: str) -> None:
         """Wait until the play has said so."""
-        wait_for((self._folder / word).exists, f"the play saying {word}", 30)
+        wait_for((self._folder / word).exists, f"the play saying {word}", RUN_DEADLINE)
+
+
+class Lateness:
+    """By how many seconds this process was late at most, as it had no processor. Its miners note no event meanwhile."""
+
+    def __init__(self) -> None:
+        self.most = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Lateness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_args: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._over.wait(0.05):
+            now = time.monotonic()
+            self.most, before = max(self.most, now - before - 0.05), now
 
 
 def later(work: Callable[[], Any]) -> concurrent.futures.Future[Any]:
@@ -171,7 +196,7 @@ def test_drop(own: RealPool, ansible: Ansible) -> None:
         results = play(
             ansible,
             told("dropuser", own, users=["alice"], is_check=True),
-            told("dropuser", own, users=["alice"], watch=1),
+            told("dropuser", own, users=["alice"], watch=15),
             told("dropuser", own, users=["alice"], watch=1),
             told("dropuser", own, users=["bob"]),
             told("dropuser", own, users=["nobody", "erin.rig1", "eri"], watch=0),
@@ -190,7 +215,7 @@ def test_drop(own: RealPool, ansible: Ansible) -> None:
         get_work(own, [*kept, *bob])
         assert clients_of(own) == len(kept) + len(bob)
         seconds = [miner.seen(DISCONNECTED)[0].when for miner in gone[:2]]
-        assert max(seconds) - min(seconds) < 1
+        assert max(seconds) - min(seconds) < 15, "both, and then it watches"
     assert checked["users"] == first["users"] == [{"user": "alice", "connected": 2, "dropped": 2, "returned": 0}]
     assert sorted(found["worker"] for found in first["dropped"]) == ["alice.rig1", "alice.rig2"]
     assert second["users"] == [{"user": "alice", "connected": 0, "dropped": 0, "returned": 0}]
@@ -240,7 +265,7 @@ def test_ten_drops_at_once(own: RealPool, ansible: Ansible) -> None:
             miner.wait_for(DISCONNECTED)
         get_work(own, rest)
         assert (own.pid, own.processes(), pongs(own)) == (pid, [pid], list(SOCKETS))
-        assert wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= files, 5)
+        assert wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= files)
 
 
 def test_clients(spare: RealPool, ansible: Ansible) -> None:
@@ -251,8 +276,8 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
         with crowd(pool, many(), follow_reconnect=True) as miners:
             redirected, again = play(
                 ansible,
-                told("clients", pool, state="redirected", redirect_to=there),
-                told("clients", pool, state="redirected", redirect_to=there),
+                told("clients", pool, state="redirected", redirect_to=there, wait=60),
+                told("clients", pool, state="redirected", redirect_to=there, wait=60),
             )
             for miner in miners:
                 assert [event.data[:2] for event in miner.seen(SENT_AWAY)] == [there.split(":")]
@@ -263,7 +288,7 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
             assert (again["changed"], again["reply"]) == (False, None)
         with crowd(pool, ["bob.rig1", "bob.rig2", "carol.rig1"]) as miners:
             play(ansible, told("clients", pool, state="rejecting"))
-            time.sleep(1.2)  # of the wait that the daemon is in, up to a second, one message still comes through
+            time.sleep(UNREAD)
             share = later(lambda: (shares.submit(miners[0]), time.time()))
             time.sleep(1.5)
             assert (share.done(), miners[0].accepted, miners[0].rejected) == (False, 0, 0)
@@ -271,10 +296,10 @@ def test_clients(spare: RealPool, ansible: Ansible) -> None:
             accepting, dropped, second = play(
                 ansible,
                 told("clients", pool, state="accepting"),
-                told("clients", pool, state="dropped"),
-                told("clients", pool, state="dropped"),
+                told("clients", pool, state="dropped", wait=60),
+                told("clients", pool, state="dropped", wait=60),
             )
-            reason, answered = share.result(10)
+            reason, answered = share.result(DEADLINE)
             assert answered > told_to_accept
             assert (reason == "", miners[0].accepted) == (way.is_accepted, int(way.is_accepted))
             assert (accepting["changed"], accepting["previous"], accepting["previous_known"]) == (
@@ -299,7 +324,7 @@ def test_shutdown(own: RealPool, spare: RealPool, ansible: Ansible) -> None:
             told("shutdown", own, **options, is_check=True),
             told("shutdown", own, **options),
             told("shutdown", own, **options),
-            told("wait", spare, clients_min=MANY, stable_for=1, wait_timeout=10),
+            told("wait", spare, clients_min=MANY, stable_for=1, wait_timeout=120),
             told("shutdown", spare),
             told("shutdown", spare),
         )
@@ -327,7 +352,11 @@ def test_shutdown(own: RealPool, spare: RealPool, ansible: Ansible) -> None:
 def test_shutdown_of_a_hung_pool(own: RealPool, ansible: Ansible) -> None:
     with crowd(own, ["alice.rig1"]) as miners:
         own.kill(signal.SIGSTOP)
-        refused, forced = play(ansible, told("shutdown", own), told("shutdown", own, force_after=1, kill_after=1))
+        refused, forced = play(
+            ansible,
+            told("shutdown", own, timeout=1),
+            told("shutdown", own, timeout=1, force_after=1, kill_after=1),
+        )
         miners[0].wait_for(DISCONNECTED)
     assert (refused["failed"], refused["phase"], refused["reason"], refused["changed"]) == (
         True,
@@ -345,16 +374,16 @@ def test_shutdown_of_a_pool_that_dies_while_it_drains(own: RealPool, ansible: An
     with crowd(own, ["alice.rig1", "bob.rig1"], heed_reconnect=False) as miners:
 
         def murder() -> None:
-            miners[0].wait_for(SENT_AWAY, seconds=20)
+            miners[0].wait_for(SENT_AWAY, seconds=RUN_DEADLINE)
             time.sleep(0.5)
             own.kill()
 
         murderer = later(murder)
         (result,) = play(
             ansible,
-            told("shutdown", own, redirect_to=f"127.0.0.1:{free_port()}", redirect_check=False, drain_timeout=20),
+            told("shutdown", own, redirect_to=f"127.0.0.1:{free_port()}", redirect_check=False, drain_timeout=120),
         )
-        murderer.result(10)
+        murderer.result(DEADLINE)
     assert (result["failed"], result["phase"], result["reason"]) == (True, "drain", "ended")
     assert result["state"] == "down"
     assert phases(result) == ["verify", "drain"]
@@ -364,6 +393,7 @@ def test_shutdown_of_a_pool_that_dies_while_it_drains(own: RealPool, ansible: An
 def test_restart(own: RealPool, ansible: Ansible, way: str) -> None:
     """A new process, and all the miners, those who ignore that they shall reconnect among them; twice in a row."""
     with contextlib.ExitStack() as stack:
+        late = stack.enter_context(Lateness())
         heedless = stack.enter_context(crowd(own, many("bob")[:4], follow_reconnect=True, heed_reconnect=False))
         miners = heedless + stack.enter_context(crowd(own, many()[4:], follow_reconnect=True))
         for turn in (1, 2):
@@ -371,8 +401,8 @@ def test_restart(own: RealPool, ansible: Ansible, way: str) -> None:
             checked, result, after, look = play(
                 ansible,
                 told("restart", own, sever=way, is_check=True),
-                told("restart", own, sever=way, clients_percent=100, clients_timeout=15, restart_timeout=15),
-                told("wait", own, clients_min=MANY, clients_max=MANY, stable_for=1, wait_timeout=5),
+                told("restart", own, sever=way, clients_percent=100, clients_timeout=60, restart_timeout=60),
+                told("wait", own, clients_min=MANY, clients_max=MANY, stable_for=1, wait_timeout=60),
                 told("step", own, wants=["connections"]),
             )
             if result.get("reason") == "not_answering" and not own.has_connector():
@@ -394,8 +424,8 @@ def test_restart(own: RealPool, ansible: Ansible, way: str) -> None:
             assert (look["connections"]["held"], look["connections"]["stranded"]) == (MANY, 0)
             get_work(own, miners)
             gaps = [max(gap_of(miner, turn), 0.0) for miner in miners]
-            # None of them was away for longer than was said; the two clocks are looked at every 50 ms.
-            assert result["longest_gap"] is not None and max(gaps) <= result["longest_gap"] + 0.5, gaps
+            # None of them was away for longer than was said; the two clocks are looked at every 50 ms, or when we are awake.
+            assert result["longest_gap"] is not None and max(gaps) <= result["longest_gap"] + 0.5 + late.most, gaps
             assert clients_of(own) == MANY
 
 
@@ -410,7 +440,7 @@ def test_those_whom_a_restart_by_hand_strands_are_seen_and_freed(own: RealPool, 
     with crowd(own, many()[:6], follow_reconnect=True, heed_reconnect=False) as miners:
         own.ask("listener", "restart")
         pid = own.pid
-        assert wait_until(lambda: own.pid not in (None, pid) and own.is_ready(), 15)
+        assert wait_until(lambda: own.pid not in (None, pid) and own.is_ready(), 60)
         if not wait_until(own.has_connector, 15):
             pytest.skip(NO_CONNECTOR)
         health, seen = play(ansible, told("health_info", own), told("step", own, wants=["connections"]))
@@ -422,7 +452,7 @@ def test_those_whom_a_restart_by_hand_strands_are_seen_and_freed(own: RealPool, 
             told("step", own, step="sever", **{key: seen["process"][key] for key in ("pid", "started")}),
         )
         assert severed["severed"] == 6
-        assert wait_until(lambda: clients_of(own) == 6, 10)
+        assert wait_until(lambda: clients_of(own) == 6)
         get_work(own, miners)
 
 
@@ -430,32 +460,32 @@ def test_a_pool_that_is_stopped_while_it_drains_is_forced(own: RealPool, ansible
     with crowd(own, ["alice.rig1", "bob.rig1"], heed_reconnect=False) as miners:
 
         def stop() -> None:
-            miners[0].wait_for(SENT_AWAY, seconds=20)
+            miners[0].wait_for(SENT_AWAY, seconds=RUN_DEADLINE)
             own.kill(signal.SIGSTOP)
 
         stopper = later(stop)
         options: Json = {
             "redirect_to": f"127.0.0.1:{free_port()}",
             "redirect_check": False,
-            "drain_timeout": 30,
+            "drain_timeout": 120,
             "force_after": 1,
             "kill_after": 1,
         }
         (result,) = play(ansible, told("shutdown", own, **options))
-        stopper.result(10)
+        stopper.result(DEADLINE)
     assert (result["failed"], result["forced"]) == (False, "kill")
     assert phases(result) == ["verify", "drain", "terminate", "kill"]
     assert own.gone()
 
 
 def test_rejecting_ends_by_itself(own: RealPool, ansible: Ansible) -> None:
-    with crowd(own, ["alice.rig1"], timeout=60.0) as (alice,):
-        rejecting, look = play(ansible, told("clients", own, state="rejecting", accept_after="15s"), told("step", own))
+    with crowd(own, ["alice.rig1"], timeout=120.0) as (alice,):
+        rejecting, look = play(ansible, told("clients", own, state="rejecting", accept_after="40s"), told("step", own))
         assert look["left_rejecting"]["by"] == "ckpool_clients"
         assert look["left_rejecting"]["accepts_at"] == rejecting["accepts_at"]
-        time.sleep(1.2)  # of the wait that the daemon is in, up to a second, one message still comes through
+        time.sleep(UNREAD)
         share = later(alice.submit_garbage)
-        share.result(60)
+        share.result(120)
         assert time.time() >= rejecting["accepts_at"]
         (look,) = play(ansible, told("step", own))
         assert look["left_rejecting"] is None
@@ -479,11 +509,11 @@ def test_restart_that_cannot_be(ansible: Ansible, place: Callable[[], Path]) -> 
         assert (counts_of(miners, SENT_AWAY), counts_of(miners, DISCONNECTED)) == ({0}, {0})
         assert (pool.pid, pool.processes()) == (pid, [pid])
         (forced,) = play(ansible, told("restart", pool, force=True, restart_timeout=3))
-        assert 3 <= forced["phases"][-1]["seconds"] < 15
+        assert 3 <= forced["phases"][-1]["seconds"] < 120
         assert (forced["failed"], forced["phase"], forced["reason"]) == (True, "handover", "no_new_process")
         assert pool.pid == forced["pid_after"] == pid
         assert pongs(pool) == list(SOCKETS)
-        assert wait_until(lambda: clients_of(pool) == MANY, 10)
+        assert wait_until(lambda: clients_of(pool) == MANY)
         get_work(pool, miners)
         # A copy stays beside it, which shares its listener and takes orders in its place.
         (copy,) = set(pool.processes()) - {pid}
@@ -494,27 +524,27 @@ def test_wait(own: RealPool, spare: RealPool, ansible: Ansible, place: Callable[
     """Each condition comes true while it is waited for."""
     cues = Cues(place())
     own.kill()
-    assert wait_until(own.gone, 5)
+    assert wait_until(own.gone)
     run = later(
         lambda: play(
             ansible,
             told("wait", own, is_check=True),
             cues.say("launch"),
-            told("wait", own, wait_timeout=30),
+            told("wait", own, wait_timeout=300),
             told("wait", own, clients_min=1, wait_timeout=1),
             cues.say("connect"),
-            told("wait", own, clients_min=MANY, stable_for=2, wait_timeout=30),
+            told("wait", own, clients_min=MANY, stable_for=2, wait_timeout=300),
             cues.say("send away"),
-            told("wait", own, state="drained", wait_timeout=30),
+            told("wait", own, state="drained", wait_timeout=300),
             cues.say("kill"),
-            told("wait", own, state="down", wait_timeout=30),
+            told("wait", own, state="down", wait_timeout=300),
         )
     )
     cues.hear("launch")
     own.launch()
     while not own.has_connector():  # and the wait goes on
         own.kill()
-        assert wait_until(own.gone, 5)
+        assert wait_until(own.gone)
         own.launch()
     cues.hear("connect")
     with crowd(own, many(), follow_reconnect=True) as miners:
@@ -524,7 +554,7 @@ def test_wait(own: RealPool, spare: RealPool, ansible: Ansible, place: Callable[
         cues.hear("kill")
         get_work(spare, miners)
     own.kill()
-    results = [result for result in run.result(60) if "met" in result]
+    results = [result for result in run.result(RUN_DEADLINE) if "met" in result]
     early, ready, too_few, enough, drained, down = results
     assert [result["changed"] for result in results] == [False] * 6
     assert [result["failed"] for result in results] == [False, False, True, False, False, False]

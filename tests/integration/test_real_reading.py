@@ -10,13 +10,13 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support import wait_until
-from tests.support.ansible import Ansible, Json, Task, check_of, failing
+from tests.support.ansible import UNHURRIED, Ansible, Json, Task, check_of, failing
+from tests.support.machine import Machine
 from tests.support.privileges import without_privileges
 from tests.support.target import needs_real
 from tests.system.bitcoind import FakeBitcoind, State
@@ -37,18 +37,20 @@ def own() -> Iterator[RealPool]:
 
 def look(ansible: Ansible, pool: RealPool, **options: object) -> Json:
     """The verdict on it."""
-    return ansible.module("ckpool_health_info", socket_dir=str(pool.socket_dir), **{"timeout": 1.0, **options})
+    return ansible.module(
+        "ckpool_health_info", socket_dir=str(pool.socket_dir), **{"timeout": 10.0, "thresholds": UNHURRIED, **options}
+    )
 
 
 def states(ansible: Ansible, pool: RealPool) -> list[str]:
     """Its state as each of the modules has it."""
-    where = {"socket_dir": str(pool.socket_dir), "timeout": 1.0}
+    where = {"socket_dir": str(pool.socket_dir), "timeout": 10.0}
     tasks: list[Task] = [(name, where) for name in EVERY]
     return [result["instance"]["state"] for result in ansible.modules(tasks)]
 
 
 def test_a_well_pool(own: RealPool, ansible: Ansible) -> None:
-    assert wait_until(lambda: bool(own.status()), 10)
+    assert wait_until(lambda: bool(own.status()))
     result = look(ansible, own)
     assert (result["health"]["state"], failing(result["health"])) == ("ok", {}), result["msg"]
     assert states(ansible, own) == ["ok", "ok", "ok"]
@@ -56,13 +58,13 @@ def test_a_well_pool(own: RealPool, ansible: Ansible) -> None:
 
 def test_without_bitcoind_from_the_start(ansible: Ansible) -> None:
     with RealPool(node_state=State.REFUSE, wait=Wait.LISTENING) as pool:
-        assert pool.wait_for_log("CRITICAL: No bitcoinds active!", 10)
-        young, late = look(ansible, pool), look(ansible, pool, thresholds={"start_grace": 0.01})
+        assert pool.wait_for_log("CRITICAL: No bitcoinds active!", 60)
+        young, late = look(ansible, pool), look(ansible, pool, thresholds={**UNHURRIED, "start_grace": 0.01})
         assert states(ansible, pool) == ["starting", "starting", "starting"]
         assert pool.pid in pool.processes(), "it must survive being asked"
         pool.bitcoind.state = State.UP
-        assert wait_until(pool.is_ready, 30)
-        assert wait_until(lambda: bool(pool.status()), 10)
+        assert wait_until(pool.is_ready, 60)
+        assert wait_until(lambda: bool(pool.status()))
         recovered = look(ansible, pool, skip_checks=["log_errors"])
     assert young["health"]["state"] == late["health"]["state"] == "starting"
     found = failing(young["health"])
@@ -74,23 +76,23 @@ def test_without_bitcoind_from_the_start(ansible: Ansible) -> None:
 
 @pytest.mark.parametrize("state", [State.REFUSE, State.WARMUP])
 def test_bitcoind_goes_away(state: State, own: RealPool, ansible: Ansible) -> None:
-    assert wait_until(lambda: bool(own.status()), 10)
+    assert wait_until(lambda: bool(own.status()))
     own.bitcoind.state = state
-    assert own.wait_for_log("CRITICAL: No bitcoinds active!", 20)
-    time.sleep(1)
+    assert own.wait_for_log("CRITICAL: No bitcoinds active!", 60)
+    wait_until(lambda: look(ansible, own)["health"]["state"] == "degraded", 120)
     health = look(ansible, own)["health"]
     assert health["state"] == "degraded", health["wrong"]
     assert failing(health)["bitcoind"][0] == "critical"
     assert failing(health)["log_errors"] == ("warning", "no_bitcoind")
     own.bitcoind.state = State.UP
-    assert wait_until(lambda: own.ask("generator", "ping", 1.0).text == "pong", 30)
-    wait_until(own.is_ready, 20)
+    assert wait_until(lambda: own.ask("generator", "ping", 1.0).text == "pong", 60)
+    wait_until(own.is_ready, 60)
     assert look(ansible, own, skip_checks=["log_errors"])["health"]["wrong"] == []
 
 
 def test_rejecting_by_hand_with_miners_at_the_door(own: RealPool, ansible: Ansible) -> None:
     """Nobody remembers that it was told to, and it has no client that would miss anything."""
-    assert wait_until(lambda: bool(own.status()), 10)
+    assert wait_until(lambda: bool(own.status()))
     assert own.ask("listener", "reject").text == "rejecting"
     with contextlib.ExitStack() as stack:
         for _miner in range(3):
@@ -99,7 +101,7 @@ def test_rejecting_by_hand_with_miners_at_the_door(own: RealPool, ansible: Ansib
         assert failing(health) == {"stranded": ("warning", "stranded_miners")}, health["wrong"]
         assert check_of(health, "stranded")["observed"] >= 2, "one may have been accepted while it stopped"
         assert own.ask("listener", "accept").text == "accepting"
-        assert wait_until(lambda: failing(look(ansible, own)["health"]) == {}, 20)
+        assert wait_until(lambda: failing(look(ansible, own)["health"]) == {}, 120)
 
 
 def test_failed_over(ansible: Ansible) -> None:
@@ -108,16 +110,16 @@ def test_failed_over(ansible: Ansible) -> None:
             {"url": f"127.0.0.1:{node.port}", "auth": "u", "pass": "p", "notify": False} for node in (first, second)
         ]
         with RealPool(settings={"btcd": nodes}) as pool:
-            assert wait_until(lambda: bool(pool.status()), 10)
+            assert wait_until(lambda: bool(pool.status()))
             first.state = State.REFUSE
-            assert pool.wait_for_log("Failed over to bitcoind", 30)
-            assert wait_until(pool.is_ready, 20)
+            assert pool.wait_for_log("Failed over to bitcoind", 60)
+            assert wait_until(pool.is_ready, 60)
             health = look(ansible, pool, skip_checks=["log_errors"])["health"]
             assert failing(health) == {"bitcoind": ("warning", "failed_over")}, health["wrong"]
             assert check_of(health, "bitcoind")["observed"].endswith(f"127.0.0.1:{second.port}")
             first.state, second.state = State.UP, State.REFUSE
-            assert pool.wait_for_log(f"Failed over to bitcoind: 127.0.0.1:{first.port}", 30)
-            assert wait_until(pool.is_ready, 20)
+            assert pool.wait_for_log(f"Failed over to bitcoind: 127.0.0.1:{first.port}", 60)
+            assert wait_until(pool.is_ready, 60)
             health = look(ansible, pool, skip_checks=["log_errors"])["health"]
             assert failing(health) == {}, "it is back"
 
@@ -129,7 +131,7 @@ def test_the_first_bitcoind_is_not_there_at_the_start(ansible: Ansible) -> None:
             {"url": f"127.0.0.1:{node.port}", "auth": "u", "pass": "p", "notify": False} for node in (first, second)
         ]
         with RealPool(settings={"btcd": nodes}) as pool:
-            assert wait_until(lambda: bool(pool.status()), 10)
+            assert wait_until(lambda: bool(pool.status()))
             health = look(ansible, pool, skip_checks=["log_errors"])["health"]
             assert failing(health) == {"bitcoind": ("warning", "failed_over")}, health["wrong"]
             assert check_of(health, "bitcoind")["observed"] == f"127.0.0.1:{second.port}"
@@ -137,7 +139,7 @@ def test_the_first_bitcoind_is_not_there_at_the_start(ansible: Ansible) -> None:
 
 def test_shut_down(own: RealPool, ansible: Ansible) -> None:
     assert own.ask("listener", "shutdown").text == "exiting"
-    assert wait_until(own.gone, 10)
+    assert wait_until(own.gone)
     health = look(ansible, own)["health"]
     assert health["state"] == "down"
     assert failing(health)["process"] == ("critical", "no_process")
@@ -145,9 +147,9 @@ def test_shut_down(own: RealPool, ansible: Ansible) -> None:
 
 
 def test_killed(own: RealPool, ansible: Ansible) -> None:
-    assert wait_until(lambda: bool(own.status()), 10)
+    assert wait_until(lambda: bool(own.status()))
     own.kill()
-    assert wait_until(own.gone, 10)
+    assert wait_until(own.gone)
     health = look(ansible, own, log_dir=str(own.log_dir))
     assert health["health"]["state"] == "down"
     assert failing(health["health"])["process"] == ("critical", "pid_dead")
@@ -160,7 +162,7 @@ def test_killed(own: RealPool, ansible: Ansible) -> None:
 
 
 def test_stopped(own: RealPool, ansible: Ansible) -> None:
-    assert wait_until(lambda: bool(own.status()), 10)
+    assert wait_until(lambda: bool(own.status()))
     own.kill(signal.SIGSTOP)
     result = look(ansible, own)
     assert states(ansible, own) == ["hung", "hung", "hung"]
@@ -169,7 +171,7 @@ def test_stopped(own: RealPool, ansible: Ansible) -> None:
     assert {name for name, found in failing(result["health"]).items() if found == ("critical", "unanswered")} == {
         "socket_listener", "socket_stratifier", "socket_connector", "socket_generator",
     }  # fmt: skip
-    assert wait_until(own.is_ready, 20)
+    assert wait_until(own.is_ready, 60)
     after = look(ansible, own)
     assert set(failing(after["health"])) <= {"log_errors", "threads"}
     # Some builds give up on their miners when a stop interrupts them, and go on ponging: then it must not be called healthy.
@@ -178,7 +180,7 @@ def test_stopped(own: RealPool, ansible: Ansible) -> None:
 
 def serves(pool: RealPool) -> bool:
     """Whether a miner is served."""
-    with contextlib.suppress(StratumError), Miner(pool.stratum_port, "late.rig1", timeout=2):
+    with contextlib.suppress(StratumError), Miner(pool.stratum_port, "late.rig1", timeout=20):
         return True
     return False
 
@@ -198,7 +200,7 @@ def test_without_permission(own: RealPool, ansible: Ansible) -> None:
 def test_being_asked_does_no_harm(own: RealPool, ansible: Ansible) -> None:
     """It creates no user, open file or process."""
     with Miner(own.stratum_port, "alice.rig1"):
-        assert wait_until(lambda: bool(own.status()), 10)
+        assert wait_until(lambda: bool(own.status()))
         before, pid = own.counts()["users"], own.pid
         files = len(os.listdir(f"/proc/{pid}/fd"))
         where: Json = {"socket_dir": str(own.socket_dir)}
@@ -210,7 +212,7 @@ def test_being_asked_does_no_harm(own: RealPool, ansible: Ansible) -> None:
         ansible.modules(tasks)
         assert own.counts()["users"] == before
         assert (own.pid, own.processes()) == (pid, [pid])
-        assert wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= files, 5)
+        assert wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= files)
 
 
 SOURCES = ("auto", "guide", "api", "files")
@@ -218,7 +220,7 @@ SOURCES = ("auto", "guide", "api", "files")
 
 @pytest.mark.parametrize("mode", [Mode.PROXY, Mode.PASSTHROUGH, Mode.REDIRECTOR])
 def test_other_modes(mode: Mode, own: RealPool, ansible: Ansible) -> None:
-    with RealPool(mode, upstream=own, timeout=40) as front:
+    with RealPool(mode, upstream=own, timeout=120) as front:
         result = look(ansible, front)
         assert (result["instance"]["mode"], result["instance"]["name"]) == (mode.name.lower(), front.name)
         assert (result["health"]["state"], result["health"]["wrong"]) == ("ok", []), result["msg"]
@@ -226,16 +228,16 @@ def test_other_modes(mode: Mode, own: RealPool, ansible: Ansible) -> None:
         front.config.unlink()
         assert check_of(look(ansible, front)["health"], "upstream")["status"] == "ok"
         own.kill()
-        assert wait_until(lambda: check_of(look(ansible, front)["health"], "upstream")["status"] == "warning", 20)
+        assert wait_until(lambda: check_of(look(ansible, front)["health"], "upstream")["status"] == "warning", 120)
 
 
-def test_the_playbook(ansible: Ansible) -> None:
-    """It looks at every pool of this machine, of which ours is one, and the only one that may be judged here."""
-    with RealPool(name="fleet-test-pool") as pool:
-        assert wait_until(lambda: bool(pool.status()), 10)
-        run = ansible.playbook("ckpool.fleet.health_check", variables={"health_check_fail_on": "never"})
+def test_the_playbook(ansible: Ansible, machine: Machine) -> None:
+    """It asks every pool of a host, which is one of its own, lest it asks those of other tests."""
+    with RealPool(name="fleet-test-pool", prefix=machine.prefix) as pool:
+        assert wait_until(lambda: bool(pool.status()))
+        run = ansible.playbook("ckpool.fleet.health_check", inventory={"localhost": machine.host()})
         (result,) = run.results("ckpool_health_info")
-        (found,) = (row for row in result["instances"] if row["instance"]["socket_dir"] == str(pool.socket_dir))
+        (found,) = result["instances"]
     assert (found["health"]["state"], found["health"]["wrong"]) == ("ok", [])
     assert run.status == 0
     assert run.output.count("TASK [") == 3

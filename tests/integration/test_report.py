@@ -74,7 +74,7 @@ class Written:
         self.html, self.markdown, self.json = (folder / f"report.{kind}" for kind in ("html", "md", "json"))
         files = {"report_file": self.html, "report_markdown_file": self.markdown, "report_json_file": self.json}
         given = {
-            "report_snapshot_dir": str(folder / "snapshots"), "report_window_dir": str(folder / "windows"), "report_timeout": 2,
+            "report_snapshot_dir": str(folder / "snapshots"), "report_window_dir": str(folder / "windows"), "report_timeout": 5,
             **{name: str(path) for name, path in files.items()}, **variables,
         }  # fmt: skip
         self.run: Run = ansible.playbook(REPORT, *options, inventory=inventory, variables=given)

@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from tests.integration.test_graceful_shutdown import typing
+from tests.integration.test_upgrade import PATIENT
 from tests.support.ansible import Ansible, Json, Run
 from tests.support.machine import Machine, needs_namespaces
 from tests.support.waiting import wait_for
-from tests.system.windows import FAST, Releases
+from tests.system.windows import Releases
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others"), needs_namespaces]
 PLAYBOOK = "ckpool.fleet.rolling_upgrade"
@@ -55,7 +56,7 @@ class Fleet:
         """What the inventory says of a host."""
         home = self.homes[name]
         return self.machines[name].host(
-            **FAST, install_service=False, install_user="nobody", install_group=grp.getgrgid(65534).gr_name,
+            **PATIENT, install_service=False, install_user="nobody", install_group=grp.getgrgid(65534).gr_name,
             install_prefix=str(home / "opt"), install_config_dir=str(home / "etc"), install_state_dir=str(home / "state"),
             install_logrotate_dir=str(home), upgrade_folder=str(home / "w"), upgrade_record_dir="",
             install_instances=[

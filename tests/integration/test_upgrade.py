@@ -25,6 +25,8 @@ from tests.system.windows import FAST, Releases, outcome
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others"), needs_namespaces]
 NOBODY_S_GROUP = grp.getgrgid(65534).gr_name
+PATIENT = {**FAST, **{f"upgrade_{what}_timeout": 90 for what in ("verify", "ready", "handover", "start", "stop")}}
+"""Where only what goes wrong waits for so long, and a busy machine needs 5 s to start a program."""
 CONFIG = {
     "btcd": [{"url": "127.0.0.1:8332", "auth": "u", "pass": "p"}],
     "btcaddress": "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
@@ -79,7 +81,7 @@ class Host:
             for number, name in enumerate(self.names)
         ]
         given = {
-            **FAST, **self.wanted, "install_service": False, "install_user": "nobody", "install_group": NOBODY_S_GROUP,
+            **PATIENT, **self.wanted, "install_service": False, "install_user": "nobody", "install_group": NOBODY_S_GROUP,
             "install_prefix": str(self.home / "opt"), "install_config_dir": str(self.home / "etc"),
             "install_state_dir": str(self.home / "state"), "install_logrotate_dir": str(self.home),
             "install_instances": instances, "upgrade_folder": str(self.home / "w"),

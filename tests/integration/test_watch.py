@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import pytest
 
 yaml = pytest.importorskip("yaml")
 
-from tests.support import ROOT, Simulated, free_port
-from tests.support.ansible import Ansible, Json, Run
+from tests.support import ROOT, Simulated, free_port, wait_for
+from tests.support.ansible import RUN_DEADLINE, Ansible, Json, Run
 from tests.support.http_server import Handler, HttpServer
 from tests.support.machine import Machine, namespaces, unreachable
 
@@ -72,7 +71,7 @@ class Watched:
         folder.mkdir()
 
     def run(self, *arguments: str, **variables: Any) -> Run:
-        usual = {"watch_state_file": str(self.state), "watch_timeout": 2}
+        usual = {"watch_state_file": str(self.state), "watch_timeout": 5}
         return self.ansible.playbook(WATCH, *arguments, inventory=self.inventory, variables={**usual, **variables})
 
     def outbox(self) -> list[Json]:
@@ -279,9 +278,7 @@ def test_two_runs_do_not_both_send(watched: Watched, receiver: Receiver) -> None
     thread = threading.Thread(target=lambda: first.append(watched.run(watch_tasks=str(tasks))))
     thread.start()
     try:
-        deadline = time.monotonic() + 120
-        while not started.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(started.exists, "the message of the first run", RUN_DEADLINE)
         second = Ansible(watched.folder / "second").playbook(
             WATCH, inventory=watched.inventory,
             variables={"watch_state_file": str(watched.state), "watch_webhook_url": hook},

@@ -11,20 +11,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.paths import ROOT
 
 CALLBACKS = Path(__file__).parent / "callbacks"
 ON_TARGET = Path(__file__).parent / "on_target"
-RUN_DEADLINE = 300.0
+RUN_DEADLINE = 900.0
+"""Seconds, many times what any run takes: only one that hangs needs them."""
+UNHURRIED = {"latency_warning": 300, "work_age_warning": 300, "work_age_critical": 600}
+"""Thresholds for the health of pools of tests: a busy machine is slow to answer for them, which is not what is tested."""
 TERMINAL = (sys.executable, "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))")
 """Runs a command on a terminal of its own, on which nobody types."""
 
 Json = dict[str, Any]
 Task = tuple[str, Mapping[str, Any]]
+_Key = TypeVar("_Key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +214,16 @@ class Direct(Modules):
 
     It gives a module what Ansible gives it, and reads what it prints. Every module is run by Ansible too, on some pool.
     """
+
+    def beside(self, tasks: Mapping[_Key, Task], group: Callable[[_Key], object]) -> dict[_Key, Json]:
+        """As `modules`, by the keys of the tasks; groups of them run beside each other, as most of each is waiting for silence."""
+        groups: dict[object, dict[_Key, Task]] = {}
+        for key, task in tasks.items():
+            groups.setdefault(group(key), {})[key] = task
+        with ThreadPoolExecutor(8) as together:
+            results = list(together.map(lambda some: self.modules(some.values()), groups.values()))
+        found = {key: result for some, each in zip(groups.values(), results) for key, result in zip(some, each)}
+        return {key: found[key] for key in tasks}
 
     def _each(
         self, tasks: Sequence[Task], host: Json, prefix: Sequence[str], check: bool, extra: Mapping[str, str]

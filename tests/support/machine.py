@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ansible import Json, local
+from tests.support.ansible import UNHURRIED, Json, local
 from tests.support.exchange import free_port
 from tests.support.processes import STARTER_LOCK
 from tests.support.simulated import Simulated
@@ -75,7 +75,7 @@ class Machine:
 
     def host(self, **variables: Any) -> Json:
         """Its variables in an inventory."""
-        return local(str(self.interpreter), **variables)
+        return local(str(self.interpreter), **{"health_check_thresholds": UNHURRIED, **variables})
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command there."""

@@ -161,14 +161,17 @@ class Simulated:
 
     def record(self) -> Record:
         """Every message that it was sent so far, and on which socket; None for a connection that said nothing."""
-        path = self.log_dir / "simulation.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [(entry["socket"], entry["message"]) for entry in map(json.loads, lines)]
+        return [(entry["socket"], entry["message"]) for entry in self._entries()]
 
     def times(self) -> t.List[float]:
         """When each message of the record arrived."""
-        lines = (self.log_dir / "simulation.jsonl").read_text().splitlines()
-        return [json.loads(line)["time"] for line in lines]
+        return [entry["time"] for entry in self._entries()]
+
+    def _entries(self) -> t.List[t.Dict[str, t.Any]]:
+        """The lines of the record, without one that is being written."""
+        path = self.log_dir / "simulation.jsonl"
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     def asked(self) -> t.List[str]:
         """Every message that it was sent so far."""

@@ -16,6 +16,7 @@ import termios
 import typing as t
 import unicodedata
 
+_END = "\x1b[H"  #: of a screen: the cursor goes to the top
 _PIECE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|([^\x00-\x1f\x7f]+)|(.)", re.DOTALL)
 
 
@@ -143,6 +144,7 @@ class Terminal:
         os.set_blocking(self._outer, False)
         self.path = os.ttyname(self.inner)
         self.text = ""
+        self._unseen = ""  #: what was read, and is not in the picture yet
         self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         self.picture = Picture(columns, lines)
         self.resize(columns, lines)
@@ -170,12 +172,28 @@ class Terminal:
 
     def look(self) -> Picture:
         """What is seen now."""
+        for _seen in self.screens():
+            pass
+        return self.picture
+
+    def screens(self) -> t.Iterator[Picture]:
+        """What was seen since the last look, one whole screen after the other, however late it is looked at.
+
+        What follows the one at which the caller stops is kept for the next look.
+        """
         with contextlib.suppress(BlockingIOError, OSError):  # nothing more now, nothing more ever
             while more := os.read(self._outer, 65536):
                 fresh = self._decoder.decode(more)  # a character of which a part is missing comes with the rest
                 self.text += fresh
-                self.picture.write(fresh)
-        return self.picture
+                self._unseen += fresh
+        while _END in self._unseen:
+            screen, end, self._unseen = self._unseen.partition(_END)
+            self.picture.write(screen + end)
+            yield self.picture
+        begun = re.search(r"(?:\x1b\[?)?\Z", self._unseen)  # which may become an end
+        assert begun
+        self.picture.write(self._unseen[: begun.start()])
+        self._unseen = begun[0]
 
     @property
     def is_as_before(self) -> bool:

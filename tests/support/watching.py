@@ -56,7 +56,8 @@ class Watching:
         def is_over() -> bool:
             nonlocal holds
             has_ended = self.process.poll() is not None
-            holds = condition(self.terminal.look())
+            # Each of the screens counts that were shown since the last look: this process may have slept over some.
+            holds = any(condition(seen) for seen in self.terminal.screens())
             return holds or has_ended
 
         wait_for(is_over, what, RUN_DEADLINE)
@@ -70,6 +71,16 @@ class Watching:
             return seen.is_alternate and all(any(text in row for row in seen.rows) for text in texts)
 
         return self.until(has_all, f"{texts} on the screen")
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size, and wait for a screen that fits: one for the old size may still be on its way."""
+        self.terminal.resize(columns, lines)
+
+        def fits(seen: Picture) -> bool:
+            has_scrolled, seen.scrolled = bool(seen.scrolled), 0
+            return seen.is_alternate and seen.rows[0] != "" and not has_scrolled
+
+        self.until(fits, "a screen of the new size")
 
     def end(self) -> int:
         """Wait for its end, reading on; the exit status."""

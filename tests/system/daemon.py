@@ -77,7 +77,7 @@ class RealPool:
     """A real daemon, from `__enter__` to `__exit__`.
 
     `settings` are merged into the daemon's configuration (None removes an entry), `arguments` are put after the
-    command line's own. Without `node` a plain pool gets a FakeBitcoind of its own, in `node_state`.
+    command line's own, and `prefix` before it. Without `node` a plain pool gets a FakeBitcoind of its own, in `node_state`.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class RealPool:
         arguments: Sequence[str] = (),
         wait: Wait = Wait.READY,
         timeout: float = 2 * DEADLINE,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.mode = mode
         self.name = name or mode.default_name
@@ -102,6 +103,7 @@ class RealPool:
         self._upstream = upstream
         self._node, self._own_node, self._node_state = node, False, node_state
         self._settings, self._arguments, self._wait = settings or {}, list(arguments), wait
+        self._prefix = list(prefix)
         self._folder: pathlib.Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -240,7 +242,7 @@ class RealPool:
         command += [self.mode.argument] if self.mode.argument else []
         with (self.folder / "console.txt").open("ab") as console:
             self._process = subprocess.Popen(
-                command + self._arguments,
+                self._prefix + command + self._arguments,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=console,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import html
+import json
 import os
 import pty
 import re
@@ -20,6 +21,7 @@ import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.support.ansible import UNHURRIED
 from tests.support.machine import Machine
 from tests.support.paths import ROOT
 from tests.support.processes import STARTER_LOCK
@@ -68,6 +70,7 @@ def record_demo(folder: Path) -> str:
     with Machine(folder / "machine") as machine:
         ansible = [*machine.prefix, "env", f"--chdir={ROOT}", sys.executable, "-m", "ansible", "playbook"]
         words = ["-i", "demo/inventory.yml", "demo/demo.yml", "-e", f"simulated_pool_dir={folder}/demo"]
+        words += ["-e", json.dumps({"health_check_thresholds": UNHURRIED})]
         status, text = on_terminal([*ansible, *words], environment)
     found = _EXCERPT.search(text)
     if status or not found:

@@ -2153,9 +2153,10 @@ def client_named(message: str, clients: dict[int, Client]) -> list[Client]:
 
 
 def overwrite(path: str, text: str, stamp: float | None = None) -> None:
-    """In place, as the daemon does it."""
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    """In place and in one write, as the daemon does it: for as short a time as possible, half of it may be read."""
+    data = text.encode("utf-8")
+    with open(path, "wb", buffering=0) as stream:
+        stream.write(data)
     if stamp is not None:
         os.utime(path, (stamp, stamp))
 
