@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.http_api.test_gate import certificate, token_file
+from tests.support import wait_for
 from tests.support.ansible import Ansible, Json, Run, local
 from tests.support.http_service import HttpService
 from tests.support.paths import remove
@@ -26,6 +27,7 @@ POOLS: t.Dict[str, t.List[Json]] = {
     "sick": [{"name": "ckpool", "faults": ["hung"]}, {"name": "other"}],
     "empty": [],
 }
+THRESHOLDS: Json = {"thresholds": PATIENT["thresholds"]}
 LIMITS: Json = {"thresholds": {"workers_min": 1000, "hashrate_min": "1k"}, "skip_checks": ["disk", "log_errors"]}
 
 
@@ -34,6 +36,11 @@ class Fleet(t.NamedTuple):
 
     hosts: t.Dict[str, Json]
     services: t.Dict[str, HttpService]
+
+
+def is_judged(service: HttpService) -> bool:
+    """Whether it has a verdict on each pool of its host."""
+    return not any(row.get("failed") for row in service.get("/health").json["instances"])
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +58,13 @@ def fleet() -> Iterator[Fleet]:
             place = Place(folder / host, stack)
             for pool in pools:
                 place.pool(**pool)
-            services[host] = place.service(timeout=2)
+            # What is found once is kept for all tests: of a pool that hangs, a verdict may come too late on a busy host.
+            services[host] = place.service(timeout=5, cache_seconds=100, **THRESHOLDS)
             url = f"http://127.0.0.1:{services[host].port}"
-            hosts[host] = local(str(place.interpreter), health_check_http_url=url, health_check_timeout=2)
+            limits = {f"health_check_{name}": value for name, value in THRESHOLDS.items()}
+            hosts[host] = local(str(place.interpreter), health_check_http_url=url, health_check_timeout=5, **limits)
+        for service in services.values():
+            wait_for(lambda service=service: is_judged(service), "verdicts")
         yield Fleet(hosts, services)
     remove(folder)
 
@@ -82,9 +93,9 @@ def test_tls_and_a_token(ansible: Ansible, host: Place) -> None:
     host.pool()
     tls = certificate(host.folder / "tls")
     token = token_file(host.folder)
-    service = host.service(listen="0.0.0.0", token_file=str(token), **tls)
+    service = host.service(listen="0.0.0.0", token_file=str(token), **tls, **PATIENT)
     right = {"ansible_host": "127.0.0.1", "health_check_http_url": f"https://127.0.0.1:{service.port}"}
-    right["health_check_http_ca_file"] = tls["tls_certificate"]
+    right.update(health_check_http_ca_file=tls["tls_certificate"], health_check_thresholds=PATIENT["thresholds"])
     wrong = {
         "token": {**right, "http_api_token": "another-token-0123456789"},
         "none": right,
