@@ -24,7 +24,7 @@ from tests.support.exchange import free_port
 from tests.support.http_service import PATHS, HttpService, Reply
 
 TIMEOUT = 3.0
-PATIENCE = 60.0  #: seconds until the service has looked again, on a busy machine
+PATIENCE = 120.0  #: seconds until the service has looked again, on a busy machine
 
 
 def timed(service: HttpService, path: str) -> tuple[Reply, float]:
@@ -34,11 +34,10 @@ def timed(service: HttpService, path: str) -> tuple[Reply, float]:
 
 def state_in(reply: Reply) -> str:
     """The state of the pool in an answer; on a busy host, the answer may be that there is no verdict yet."""
-    verdict = reply.json.get("health") or reply.json.get("error", {}).get("health")
-    if verdict is None:
-        assert (reply.json.get("error") or reply.json)["reason"] == "too_late", reply
+    body = reply.json
+    if "too_late" in (body.get("reason"), body.get("error", {}).get("reason")):
         return "too late"
-    return str(verdict["state"])
+    return str((body.get("health") or body["error"]["health"])["state"])
 
 
 def test_a_hung_pool_and_a_hundred_who_ask(host: Place) -> None:
@@ -52,7 +51,7 @@ def test_a_hung_pool_and_a_hundred_who_ask(host: Place) -> None:
         assert seconds < 5 * TIMEOUT, "nobody waits for others"
         assert state_in(reply) in ("hung", "too late")
     for path in paths:
-        wait_for(lambda path=path: state_in(service.get(path)) == "hung", "the verdict", PATIENCE)
+        wait_for(lambda path=path: state_in(service.get(path)) == "hung", "the verdict", PATIENCE)  # type: ignore[misc]
     assert len(host.pools["ckpool"].record()) <= 4, "all askers shared one look"
 
 
@@ -127,7 +126,7 @@ def test_a_restart_is_survived(host: Place) -> None:
 def test_a_pool_that_hangs_and_recovers(host: Place) -> None:
     pool = host.pool()
     pool.wait_for_statistics()
-    service = host.service(timeout=1)
+    service = host.service(timeout=5)
     wait_for(lambda: service.get("/stats").status == 200, "an answer", PATIENCE)
     pool.stop(signal.SIGSTOP)
     wait_for(lambda: refused(service, "/stats"), "the hang to be noticed", PATIENCE)
@@ -155,7 +154,7 @@ def test_miners_of_a_hung_pool_do_not_make_its_verdict_too_late(host: Place) -> 
     port = free_port()
     pool = host.pool(ports=[port])
     pool.wait_for_statistics()
-    service = host.service(timeout=1)
+    service = host.service(timeout=1, cache_seconds=10)
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as miner:
         pool.stop(signal.SIGSTOP)
         miner.sendall(b'{"id": 1, "method": "mining.submit", "params": []}\n')

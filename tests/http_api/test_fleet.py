@@ -28,6 +28,7 @@ POOLS: t.Dict[str, t.List[Json]] = {
     "empty": [],
 }
 THRESHOLDS: Json = {"thresholds": PATIENT["thresholds"]}
+AT_LEISURE: Json = {"health_check_http_timeout": 60}
 LIMITS: Json = {"thresholds": {"workers_min": 1000, "hashrate_min": "1k"}, "skip_checks": ["disk", "log_errors"]}
 
 
@@ -61,10 +62,11 @@ def fleet() -> Iterator[Fleet]:
             # What is found once is kept for all tests: of a pool that hangs, a verdict may come too late on a busy host.
             services[host] = place.service(timeout=5, cache_seconds=100, **THRESHOLDS)
             url = f"http://127.0.0.1:{services[host].port}"
-            limits = {f"health_check_{name}": value for name, value in THRESHOLDS.items()}
-            hosts[host] = local(str(place.interpreter), health_check_http_url=url, health_check_timeout=5, **limits)
+            limits: Json = {f"health_check_{name}": value for name, value in THRESHOLDS.items()}
+            limits["health_check_timeout"] = 5
+            hosts[host] = local(str(place.interpreter), health_check_http_url=url, **AT_LEISURE, **limits)
         for service in services.values():
-            wait_for(lambda service=service: is_judged(service), "verdicts")
+            wait_for(lambda service=service: is_judged(service), "verdicts", 120)  # type: ignore[misc]
         yield Fleet(hosts, services)
     remove(folder)
 
@@ -94,7 +96,7 @@ def test_tls_and_a_token(ansible: Ansible, host: Place) -> None:
     tls = certificate(host.folder / "tls")
     token = token_file(host.folder)
     service = host.service(listen="0.0.0.0", token_file=str(token), **tls, **PATIENT)
-    right = {"ansible_host": "127.0.0.1", "health_check_http_url": f"https://127.0.0.1:{service.port}"}
+    right = {"ansible_host": "127.0.0.1", "health_check_http_url": f"https://127.0.0.1:{service.port}", **AT_LEISURE}
     right.update(health_check_http_ca_file=tls["tls_certificate"], health_check_thresholds=PATIENT["thresholds"])
     wrong = {
         "token": {**right, "http_api_token": "another-token-0123456789"},
@@ -118,7 +120,7 @@ def test_tls_and_a_token(ansible: Ansible, host: Place) -> None:
 def test_the_limits_of_the_inventory_are_those_of_the_service(ansible: Ansible, host: Place) -> None:
     host.pool().wait_for_statistics()
     service = host.service(**LIMITS)
-    inventory = {"pool1": {"health_check_http_url": f"http://127.0.0.1:{service.port}"}}
+    inventory = {"pool1": {"health_check_http_url": f"http://127.0.0.1:{service.port}", **AT_LEISURE}}
     for limits, states in (
         ({}, ["degraded"]),
         ({f"health_check_{name}": value for name, value in LIMITS.items()}, ["degraded"]),

@@ -16,6 +16,7 @@ import pytest
 from tests.support import Simulated
 from tests.support.ansible import Ansible, Json, Run
 from tests.support.machine import Machine, needs_namespaces
+from tests.support.paths import remove
 
 pytestmark = needs_namespaces
 ansible_mitogen = pytest.importorskip("ansible_mitogen")
@@ -71,12 +72,13 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with tempfile.TemporaryDirectory(prefix="ckf-", dir="/tmp") as folder:
-        made = Fleet(Path(folder))
-        with made.machines[0], made.machines[1]:
-            first, second = made.pools()
-            with first, second:
-                yield made
+    folder = Path(tempfile.mkdtemp(prefix="ckf-", dir="/tmp"))
+    made = Fleet(folder)
+    with made.machines[0], made.machines[1]:
+        first, second = made.pools()
+        with first, second:
+            yield made
+    remove(folder)
 
 
 def differences(one: Any, other: Any, place: str = "") -> list[str]:

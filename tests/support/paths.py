@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -25,7 +26,8 @@ def remove(folder: Path) -> None:
 
 def _is_removed(folder: Path) -> bool:
     for path, _folders, _files in os.walk(folder):
-        os.chmod(path, 0o755)
+        with contextlib.suppress(FileNotFoundError):  # the process that ends has removed it
+            os.chmod(path, 0o755)
     try:
         shutil.rmtree(folder)
     except OSError as exc:

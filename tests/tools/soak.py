@@ -15,6 +15,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -324,10 +325,9 @@ class Soak:
 
     def counts(self) -> dict[str, int]:
         """How much was done so far, by what."""
-        seen = self._watching.terminal.look().rows[0]  # 2 hosts, round 7, ...; or a part of it, while it is drawn
-        _before, _word, rest = seen.partition("round ")
-        number, comma, _rest = rest.partition(",")
-        self._round = int(number) if comma else self._round
+        seen = self._watching.terminal.look().rows[0]
+        found = re.search(r"round (\d+) of ", seen)  # which is not there while it is drawn
+        self._round = int(found[1]) if found else self._round
         counts = {name: repeated.done() for name, repeated in self._repeated.items()}
         return {**counts, "rounds of the monitor": self._round, "events": len(self._events.read_text().splitlines())}
 

@@ -401,7 +401,8 @@ def test_on_a_busy_host(simulate: Simulate) -> None:
     subprocess.run(command, cwd=pool.folder, check=True, timeout=2 * DEADLINE)
     for client in range(1, 10):
         pool.ask("connector", f"dropclient={client}")
-        wait_for(lambda client=client: lines(pool, f"Authorised client {client + 6} "), "a miner being back")
+        back = f"Authorised client {client + 6} "
+        wait_for(lambda back=back: lines(pool, back), "a miner being back")  # type: ignore[misc]
     stamps = [line[1:24] for line in pool.log().splitlines()]
     assert stamps == sorted(stamps)
     assert pool.ask("listener", "shutdown").text == "exiting"

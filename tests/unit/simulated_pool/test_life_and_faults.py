@@ -244,7 +244,7 @@ def line_pattern(line: str) -> str:
 
 def test_statistics_move_and_stay_plausible(simulate: Simulate) -> None:
     pool = simulate(status_interval=0.1, hashrate=1e14, users=3, idle=1)
-    first = wait_for(lambda: "Users" in readable(pool)[0] and readable(pool), "a whole status")
+    first: Any = wait_for(lambda: [found for found in [readable(pool)] if "Users" in found[0]], "a whole status")[0]
     assert (first[0]["Users"], first[0]["Workers"], first[0]["Idle"]) == (3, 6, 1)
     assert re.fullmatch(r"(9\d\.?\d?|10\d)T", first[1]["hashrate1m"])
     wait_for(lambda: readable(pool)[0]["lastupdate"] > first[0]["lastupdate"], "another status")
