@@ -163,7 +163,7 @@ def test_connections_that_are_served_are_kept(host: Place) -> None:
 
 def test_more_requests_than_there_are_places(host: Place) -> None:
     host.pool(faults=[{"fault": "hung"}])
-    service = host.service(max_requests=1, timeout=5)
+    service = host.service(max_requests=1, timeout=5, cache_seconds=60)
     with concurrent.futures.ThreadPoolExecutor(60) as askers:
         found = list(askers.map(lambda _number: service.get("/stats"), range(60)))
     assert {reply.status for reply in found} == {503}
