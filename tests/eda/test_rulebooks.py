@@ -100,7 +100,7 @@ def test_an_alert(rulebook: Start, folder: Path) -> None:
         {**alert, "labels": {**alert["labels"], "alertname": "CkpoolBlockFound"}},
     ]
     payload = [{"alert": each, "meta": {"hosts": ["pool1"]}} for each in (*others, alert)]
-    ruleset["sources"] = [{"eda.builtin.generic": {"payload": payload, "shutdown_after": 60}}]
+    ruleset["sources"] = [{"eda.builtin.generic": {"payload": payload, "shutdown_after": 600}}]
     (folder / "alerts.yml").write_text(yaml.safe_dump([ruleset]))
     with Machine(folder / "m") as machine:
         Simulated(machine.folder / "solo", prefix=machine.prefix, name="solo", users=2).start()

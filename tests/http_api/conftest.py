@@ -16,6 +16,9 @@ from tests.support import Simulated
 from tests.support.http_service import LIBRARIES, HttpService
 from tests.support.machine import Machine, namespaces
 
+#: What a busy host takes longer for is neither late nor slow: settings for tests that are not about that.
+PATIENT: t.Dict[str, t.Any] = {"timeout": 30, "thresholds": {"latency_warning": 30}}
+
 for library in (*LIBRARIES, "schemathesis"):
     pytest.importorskip(library)
 if not namespaces():
@@ -44,8 +47,9 @@ class Place:
         return made.start() if start else made
 
     def service(self, **settings: t.Any) -> HttpService:
-        """The service, which runs."""
-        return self._stack.enter_context(HttpService(self.folder, self.prefix, **settings))
+        """The service, which runs. It is patient with its pools, unless a test sets its timeout."""
+        given = {"timeout": PATIENT["timeout"], **settings}
+        return self._stack.enter_context(HttpService(self.folder, self.prefix, **given))
 
 
 @pytest.fixture

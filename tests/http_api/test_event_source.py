@@ -32,7 +32,8 @@ def url_of(served: HttpService) -> str:
 async def events(url: str) -> AsyncIterator[Next]:
     """The next event of a name, of a source that runs meanwhile."""
     queue: asyncio.Queue[Json] = asyncio.Queue(1)
-    task = asyncio.ensure_future(source.run(queue, {"services": [{"url": url, "host": "here"}], "interval": 1}))
+    given = {"services": [{"url": url, "host": "here"}], "interval": 1, "timeout": 60}
+    task = asyncio.ensure_future(source.run(queue, given))
 
     async def following(name: str) -> Json:
         while True:
@@ -51,7 +52,7 @@ def test_everything_that_a_look_wants_is_given(host: Place) -> None:
         host.pool(name, status_interval=1).wait_for_statistics()
     host.pools["two"].find_block(850000, "ann.rig")
     served = host.service()
-    host_of = arguments_of({"services": [url_of(served)], "timeout": 30}).hosts[0]
+    host_of = arguments_of({"services": [url_of(served)], "timeout": 60}).hosts[0]
 
     async def looked() -> Json:
         return await Looker(tuple(EVENTS)).look(host_of)
@@ -72,13 +73,16 @@ def test_everything_that_a_look_wants_is_given(host: Place) -> None:
 def test_changes_become_events(host: Place) -> None:
     for name in ("one", "two"):
         host.pool(name, status_interval=1).wait_for_statistics()
-    served = host.service()
+    served = host.service(timeout=3)
 
     async def run() -> None:
         async with events(url_of(served)) as following:
             host.pools["one"].change(faults=["hung"])
             event = await following("pool_down")
-            assert (event["host"], event["pool"], event["facts"]["state"]) == ("here", "one", "hung")
+            assert (event["host"], event["pool"]) == ("here", "one")
+            state, why = event["facts"]["state"], event["facts"]["why"]
+            # On a busy host, the verdict may come too late.
+            assert state == "hung" or (state == "failed" and "did not answer within" in why), event
             host.pools["one"].change(faults=[])
             assert (await following("pool_recovered"))["pool"] == "one"
             host.pools["two"].find_block(850001, "ann.rig")
@@ -99,7 +103,7 @@ def test_the_token_and_the_certificate(host: Place) -> None:
     served = host.service(token_file=str(token))
 
     def look(**given: t.Any) -> Json:
-        asked = arguments_of({"services": [url_of(served)], "timeout": 30, **given}).hosts[0]
+        asked = arguments_of({"services": [url_of(served)], "timeout": 60, **given}).hosts[0]
 
         async def looked() -> Json:
             return await Looker(["pool"]).look(asked)

@@ -18,13 +18,13 @@ import typing as t
 
 import pytest
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.support import wait_for
 from tests.support.exchange import free_port
 from tests.support.http_service import PATHS, HttpService, Reply
 
 TIMEOUT = 3.0
-PATIENCE = 60.0  #: seconds until the service has looked again, on a busy machine
+PATIENCE = 120.0  #: seconds until the service has looked again, on a busy machine
 
 
 def timed(service: HttpService, path: str) -> tuple[Reply, float]:
@@ -32,18 +32,27 @@ def timed(service: HttpService, path: str) -> tuple[Reply, float]:
     return service.get(path), time.monotonic() - began
 
 
+def state_in(reply: Reply) -> str:
+    """The state of the pool in an answer; on a busy host, the answer may be that there is no verdict yet."""
+    body = reply.json
+    if "too_late" in (body.get("reason"), body.get("error", {}).get("reason")):
+        return "too late"
+    return str((body.get("health") or body["error"]["health"])["state"])
+
+
 def test_a_hung_pool_and_a_hundred_who_ask(host: Place) -> None:
     host.pool(faults=[{"fault": "hung"}])
-    service = host.service(timeout=TIMEOUT)
+    service = host.service(timeout=TIMEOUT, cache_seconds=60)
     paths = ["/stats", "/users", "/workers", "/summary", "/blocks", "/workbase", "/health"]
     with concurrent.futures.ThreadPoolExecutor(100) as askers:
         found = list(askers.map(lambda number: timed(service, paths[number % len(paths)]), range(100)))
     for reply, seconds in found:
         assert reply.status == 503
-        assert seconds < TIMEOUT + 1
-        verdict = reply.json["health"] if "health" in reply.json else reply.error["health"]
-        assert verdict["state"] == "hung"
-    assert len(host.pools["ckpool"].record()) <= 8, "100 askers shared one or two looks"
+        assert seconds < 5 * TIMEOUT, "nobody waits for others"
+        assert state_in(reply) in ("hung", "too late")
+    for path in paths:
+        wait_for(lambda path=path: state_in(service.get(path)) == "hung", "the verdict", PATIENCE)  # type: ignore[misc]
+    assert len(host.pools["ckpool"].record()) <= 4, "all askers shared one look"
 
 
 @pytest.mark.parametrize("path", ["/stats", "/users", "/workers", "/summary", "/blocks", "/workbase"])
@@ -72,7 +81,7 @@ def test_a_pool_that_is_gone_stays_down(host: Place) -> None:
     """It left nothing behind, and nobody has named its directory: that is no reason to be silent about it."""
     host.pool("one").wait_for_statistics()
     host.pool("two").wait_for_statistics()
-    service = host.service()
+    service = host.service(**PATIENT)
     assert service.get("/health").status == 200
     host.pools["two"].ask("listener", "shutdown")
     wait_for(lambda: not host.pools["two"].pids, "its end")
@@ -95,10 +104,11 @@ def test_a_pool_that_is_gone_costs_the_others_nothing(host: Place) -> None:
     assert service.get("/health").status == 200
     host.pools["two"].stop()
     wait_for(lambda: service.get("/health").status == 503, "the end to be noticed", PATIENCE)
-    began = time.monotonic()
+    began, worked = time.monotonic(), service.processor_seconds
     for _unused in range(50):
         assert service.get("/pools/one/stats").status == 200
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < PATIENCE
+    assert service.processor_seconds - worked < 5
 
 
 def test_a_restart_is_survived(host: Place) -> None:
@@ -116,8 +126,8 @@ def test_a_restart_is_survived(host: Place) -> None:
 def test_a_pool_that_hangs_and_recovers(host: Place) -> None:
     pool = host.pool()
     pool.wait_for_statistics()
-    service = host.service(timeout=1)
-    assert service.get("/stats").status == 200
+    service = host.service(timeout=5)
+    wait_for(lambda: service.get("/stats").status == 200, "an answer", PATIENCE)
     pool.stop(signal.SIGSTOP)
     wait_for(lambda: refused(service, "/stats"), "the hang to be noticed", PATIENCE)
     pool._signal(signal.SIGCONT, set())
@@ -136,7 +146,7 @@ def test_an_answer_is_as_old_as_the_look_that_it_rests_on(host: Place, first: st
 
 
 def is_hung_with_miners(service: HttpService) -> bool:
-    health = service.get("/health").json["health"]
+    health = service.get("/health").json.get("health", {"state": "too late"})
     return health["state"] == "hung" and any("read by nobody" in wrong for wrong in health["wrong"])
 
 
@@ -144,7 +154,7 @@ def test_miners_of_a_hung_pool_do_not_make_its_verdict_too_late(host: Place) -> 
     port = free_port()
     pool = host.pool(ports=[port])
     pool.wait_for_statistics()
-    service = host.service(timeout=1)
+    service = host.service(timeout=1, cache_seconds=10)
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as miner:
         pool.stop(signal.SIGSTOP)
         miner.sendall(b'{"id": 1, "method": "mining.submit", "params": []}\n')
@@ -206,11 +216,12 @@ def test_several_pools(host: Place) -> None:
 def test_a_hung_pool_does_not_delay_another(host: Place) -> None:
     host.pool("bad", faults=[{"fault": "hung"}])
     host.pool("good").wait_for_statistics()
-    service = host.service(timeout=TIMEOUT)
+    service = host.service(timeout=10)
     with concurrent.futures.ThreadPoolExecutor(20) as askers:
         stuck = [askers.submit(service.get, "/pools/bad/stats") for _unused in range(10)]
-        reply, seconds = timed(service, "/pools/good/stats")
-        assert reply.status == 200 and seconds < TIMEOUT
+        wait_for(host.pools["bad"].record, "their question")
+        assert service.get("/pools/good/stats").status == 200
+        assert not any(one.done() for one in stuck)
         assert {one.result().status for one in stuck} == {503}
 
 
@@ -236,7 +247,7 @@ sys.exit(server.main())
         def command(self, *more: str) -> list[str]:
             return [*host.prefix, sys.executable, str(faulty), "--config", str(self.config), *more]
 
-    with Faulty(host.folder) as service:
+    with Faulty(host.folder, **PATIENT) as service:
         health = service.get("/health")
         assert health.status == 503
         states = {row["instance"]["name"]: row["health"]["state"] for row in health.json["instances"]}
@@ -255,7 +266,7 @@ def test_pools_of_one_user_do_not_hold_up_those_of_another(monkeypatch: pytest.M
 
     def survey(pool: t.Any, _settings: t.Any) -> t.NoReturn:
         if pool.instance.name == "bad":
-            hangs.wait(60)
+            hangs.wait(10 * PATIENCE)
         raise RuntimeError("the answer")
 
     monkeypatch.setitem(look.QUESTIONS, "survey", survey)
@@ -264,7 +275,7 @@ def test_pools_of_one_user_do_not_hold_up_those_of_another(monkeypatch: pytest.M
         return process.Owner(user, user, frozenset([user]))
 
     async def ask() -> str:
-        host = watch.Host(settings.Settings(timeout=5))
+        host = watch.Host(settings.Settings(timeout=PATIENCE))
         pools = [instance.Instance(f"/nowhere{number}", "bad", owner=owner(1000)) for number in range(40)]
         pools.append(instance.Instance("/nowhere", "good", owner=owner(999)))
         watched = [watch.Watched(pool, host._settings, host._threads_of(pool)) for pool in pools]
@@ -274,4 +285,7 @@ def test_pools_of_one_user_do_not_hold_up_those_of_another(monkeypatch: pytest.M
         await asyncio.gather(*asked)
         return str(kept.error.reason)
 
-    assert asyncio.run(ask()) == "unexpected"
+    try:
+        assert asyncio.run(ask()) == "unexpected"
+    finally:
+        hangs.set()

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.http_api.test_gate import certificate, token_file
+from tests.support import wait_for
 from tests.support.ansible import Ansible, Json, Run, local
 from tests.support.http_service import HttpService
 from tests.support.paths import remove
@@ -26,6 +27,8 @@ POOLS: t.Dict[str, t.List[Json]] = {
     "sick": [{"name": "ckpool", "faults": ["hung"]}, {"name": "other"}],
     "empty": [],
 }
+THRESHOLDS: Json = {"thresholds": PATIENT["thresholds"]}
+AT_LEISURE: Json = {"health_check_http_timeout": 60}
 LIMITS: Json = {"thresholds": {"workers_min": 1000, "hashrate_min": "1k"}, "skip_checks": ["disk", "log_errors"]}
 
 
@@ -34,6 +37,15 @@ class Fleet(t.NamedTuple):
 
     hosts: t.Dict[str, Json]
     services: t.Dict[str, HttpService]
+
+
+def settle(services: t.Iterable[HttpService]) -> None:
+    """Let services have a verdict on each of their pools, which they keep for a while: on a busy host, one may come too late."""
+
+    def is_judged(service: HttpService) -> bool:
+        return not any(row.get("failed") for row in service.get("/health").json["instances"])
+
+    wait_for(lambda: all(map(is_judged, services)), "verdicts", 120)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +63,11 @@ def fleet() -> Iterator[Fleet]:
             place = Place(folder / host, stack)
             for pool in pools:
                 place.pool(**pool)
-            services[host] = place.service(timeout=2)
+            services[host] = place.service(timeout=5, cache_seconds=5, **THRESHOLDS)
             url = f"http://127.0.0.1:{services[host].port}"
-            hosts[host] = local(str(place.interpreter), health_check_http_url=url, health_check_timeout=2)
+            limits: Json = {f"health_check_{name}": value for name, value in THRESHOLDS.items()}
+            limits["health_check_timeout"] = 5
+            hosts[host] = local(str(place.interpreter), health_check_http_url=url, **AT_LEISURE, **limits)
         yield Fleet(hosts, services)
     remove(folder)
 
@@ -71,7 +85,9 @@ def steady(row: Json) -> Json:
 
 
 def test_the_rows_and_the_outcome_are_those_of_ssh(ansible: Ansible, fleet: Fleet) -> None:
-    ssh, web = (ansible.playbook(PLAYBOOK, *more, inventory=fleet.hosts) for more in ((), BY_HTTP))
+    ssh = ansible.playbook(PLAYBOOK, inventory=fleet.hosts)
+    settle(fleet.services.values())
+    web = ansible.playbook(PLAYBOOK, *BY_HTTP, inventory=fleet.hosts)
     assert [steady(row) for row in rows(web)] == [steady(row) for row in rows(ssh)]
     assert {row["state"] for row in rows(web)} == {"ok", "hung", "down"}
     assert ssh.results("ckpool_outcome")[0]["msg"] == web.results("ckpool_outcome")[0]["msg"]
@@ -82,9 +98,9 @@ def test_tls_and_a_token(ansible: Ansible, host: Place) -> None:
     host.pool()
     tls = certificate(host.folder / "tls")
     token = token_file(host.folder)
-    service = host.service(listen="0.0.0.0", token_file=str(token), **tls)
-    right = {"ansible_host": "127.0.0.1", "health_check_http_url": f"https://127.0.0.1:{service.port}"}
-    right["health_check_http_ca_file"] = tls["tls_certificate"]
+    service = host.service(listen="0.0.0.0", token_file=str(token), **tls, **PATIENT)
+    right = {"ansible_host": "127.0.0.1", "health_check_http_url": f"https://127.0.0.1:{service.port}", **AT_LEISURE}
+    right.update(health_check_http_ca_file=tls["tls_certificate"], health_check_thresholds=PATIENT["thresholds"])
     wrong = {
         "token": {**right, "http_api_token": "another-token-0123456789"},
         "none": right,
@@ -107,7 +123,7 @@ def test_tls_and_a_token(ansible: Ansible, host: Place) -> None:
 def test_the_limits_of_the_inventory_are_those_of_the_service(ansible: Ansible, host: Place) -> None:
     host.pool().wait_for_statistics()
     service = host.service(**LIMITS)
-    inventory = {"pool1": {"health_check_http_url": f"http://127.0.0.1:{service.port}"}}
+    inventory = {"pool1": {"health_check_http_url": f"http://127.0.0.1:{service.port}", **AT_LEISURE}}
     for limits, states in (
         ({}, ["degraded"]),
         ({f"health_check_{name}": value for name, value in LIMITS.items()}, ["degraded"]),

@@ -17,9 +17,9 @@ import time
 
 import pytest
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.http_api.test_gate import certificate
-from tests.support import DEADLINE, Simulated, wait_for
+from tests.support import DEADLINE, Simulated, is_alive, wait_for
 from tests.support.http_service import PATHS, HttpService
 from tests.support.target import SIMULATIONS
 
@@ -51,22 +51,22 @@ def test_a_thousand_idle_connections(host: Place) -> None:
         pytest.skip(f"no more than {hard} files may be open")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, IDLE + 500), hard))
     host.pool().wait_for_statistics()
-    service = host.service(header_seconds=20)
+    service = host.service(header_seconds=300)
     service.get("/health")
     with contextlib.ExitStack() as stack:
         for _unused in range(IDLE):
             stack.enter_context(connected(service))
         wait_for(lambda: f"ckpool_http_connections {IDLE + 1}.0" in service.get("/metrics").text, "the connections")
-        began = time.monotonic()
+        worked = service.processor_seconds
         assert service.get("/health").status == 200
-        assert time.monotonic() - began < 1
+        assert service.processor_seconds - worked < 1
         assert service.memory < MOST_MEMORY
 
 
 def test_a_silent_connection_is_closed(host: Place) -> None:
     service = host.service(header_seconds=1)
+    began = time.monotonic()
     with connected(service) as conn:
-        began = time.monotonic()
         assert conn.recv(100) == b""
         assert 0.9 < time.monotonic() - began < DEADLINE
 
@@ -103,17 +103,21 @@ def test_a_connection_may_be_used_again(host: Place) -> None:
     with connected(service) as conn:
         for _unused in range(3):
             conn.sendall(REQUEST)
-            found = b""
-            while b'"pools":' not in found:
-                found += conn.recv(65536)
+            read_answers(conn, 1)
         conn.sendall(REQUEST * 3)  # before the answers are read
-        found = b""
-        while found.count(b'"pools":') < 3:
-            found += conn.recv(65536)
+        read_answers(conn, 3)
+
+
+def read_answers(conn: socket.socket, count: int) -> None:
+    found = b""
+    while found.count(b'"pools":') < count:
+        chunk = conn.recv(65536)
+        assert chunk, "the connection was closed"
+        found += chunk
 
 
 def test_the_oldest_idle_connection_makes_room(host: Place) -> None:
-    service = host.service(max_connections=3)
+    service = host.service(max_connections=3, header_seconds=300)
     with contextlib.ExitStack() as stack:
         first, *others = [stack.enter_context(connected(service)) for _unused in range(3)]
         assert service.get("/pools").status == 200
@@ -123,13 +127,12 @@ def test_the_oldest_idle_connection_makes_room(host: Place) -> None:
 
 def test_handshakes_that_do_not_end(host: Place) -> None:
     """They hold up nobody, take no more file numbers than connections may, and are closed in time."""
-    service = host.service(max_connections=50, header_seconds=8, **certificate(host.folder / "tls"))
+    service = host.service(max_connections=50, header_seconds=12, **certificate(host.folder / "tls"))
     usual = len(os.listdir(f"/proc/{service.pid}/fd"))
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connected(service)) for _unused in range(400)]
-        began = time.monotonic()
         assert service.get("/pools").status == 200
-        assert time.monotonic() - began < 4
+        assert not ends(silent[-1]), "which did not wait for the others"
         wait_for(lambda: len(os.listdir(f"/proc/{service.pid}/fd")) < usual + 100, "the oldest to be closed")
         assert ends(silent[0])
         wait_for(lambda: all(map(ends, silent)), "all to be closed")
@@ -146,7 +149,7 @@ def is_served(service: HttpService) -> bool:
 def test_connections_that_are_served_are_kept(host: Place) -> None:
     """While all are busy, a new one is closed."""
     host.pool(faults=[{"fault": "hung"}])
-    service = host.service(max_connections=2, timeout=3)
+    service = host.service(max_connections=2, timeout=8)
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(connected(service)) for _unused in range(2)]
         for conn in busy:
@@ -160,13 +163,14 @@ def test_connections_that_are_served_are_kept(host: Place) -> None:
 
 def test_more_requests_than_there_are_places(host: Place) -> None:
     host.pool(faults=[{"fault": "hung"}])
-    service = host.service(max_requests=1, timeout=1)
+    service = host.service(max_requests=1, timeout=5, cache_seconds=60)
     with concurrent.futures.ThreadPoolExecutor(60) as askers:
         found = list(askers.map(lambda _number: service.get("/stats"), range(60)))
     assert {reply.status for reply in found} == {503}
+    assert {reply.error["reason"] for reply in found} <= {"busy", "hung", "too_late"}
     busy = [reply for reply in found if reply.error["reason"] == "busy"]
     assert busy and all(reply.headers["retry-after"] == "1" for reply in busy)
-    assert any(reply.error["reason"] == "hung" for reply in found)
+    wait_for(lambda: service.get("/stats").error["reason"] == "hung", "a place, and the verdict")
 
 
 def make_users(pool: Simulated, count: int) -> None:
@@ -207,7 +211,7 @@ def test_memory_with_ten_thousand_users(host: Place) -> None:
     pool = host.pool(users=1)
     pool.wait_for_statistics()
     make_users(pool, 10_000)
-    service = host.service(top_users=100, timeout=20)
+    service = host.service(top_users=100, timeout=60)
     assert service.get("/users?limit=1000").json["total"] == 10_001
     assert service.get("/workers?limit=1000").json["total"] == 20_002
     assert 'ckpool_user_workers{pool="ckpool",user=' in service.get("/metrics").text
@@ -245,15 +249,15 @@ def test_the_pool_is_asked_gently(host: Place, kind: str) -> None:
             count += 1
         return count
 
-    seconds = 25.0
+    began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(4) as askers:
         jobs = [askers.submit(ask, number) for number in range(4)]
-        time.sleep(seconds)  # the length of the measurement
+        time.sleep(25)  # the length of the measurement
         wants.set()
         asked = sum(job.result() for job in jobs)
     assert asked > 100
-    sent = len(pool.record())
-    assert 4 <= sent <= min(seconds + 17, 60)
+    sent, seconds = len(pool.record()), time.monotonic() - began
+    assert 4 <= sent <= min(seconds + 17, 60 * (1 + seconds // 60))
 
     def counted() -> bool:
         lines = service.get("/metrics").text.splitlines()
@@ -268,7 +272,7 @@ def test_a_full_disk_stops_nothing(host: Place) -> None:
         pytest.skip("there is no prlimit")
     host.pool().wait_for_statistics()
     limited = (*host.prefix, "prlimit", "--fsize=0")
-    with HttpService(host.folder, limited) as service:
+    with HttpService(host.folder, limited, **PATIENT) as service:
         for path in (
             "stats",
             "users",
@@ -291,8 +295,7 @@ def test_it_ends_at_once(host: Place) -> None:
     with concurrent.futures.ThreadPoolExecutor(2) as askers:
         waiting = askers.submit(service.get, "/stats")
         wait_for(host.pools["ckpool"].record, "the question")
-        began = time.monotonic()
+        pid = service.pid
         service.signal(15)
         assert waiting.result().status == 503, "what was asked before is answered"
-        service.process.wait(DEADLINE)
-    assert time.monotonic() - began < 10
+        wait_for(lambda: not is_alive(pid), "its end")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.http_api.test_gate import TOKEN, token_file
 from tests.support.http_service import HttpService
 from tests.support.target import SIMULATIONS
@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("CKPOOL_FUZZ", "25"))  #: of each operation
 @pytest.fixture(scope="session")
 def described(shared: Callable[..., Place]) -> Iterator[HttpService]:
     host = shared("described", **SIMULATIONS["2026"])
-    with HttpService(host.folder, host.prefix, token_file=str(token_file(host.folder))) as service:
+    with HttpService(host.folder, host.prefix, token_file=str(token_file(host.folder)), **PATIENT) as service:
         yield service
 
 
@@ -39,6 +39,7 @@ def test_it_does_what_it_says(described: HttpService, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     command = [Path(sys.executable).parent / "schemathesis", "run", f"http://127.0.0.1:{described.port}/openapi.json"]
     options = ["--max-examples", str(EXAMPLES), "--no-color", "--header", f"Authorization: Bearer {TOKEN}"]
+    options += ["--request-timeout", "60"]
     seed = [] if "CKPOOL_FUZZ" in os.environ else ["--seed", "1"]
     ran = subprocess.run(
         list(map(str, [*command, *options, *seed])),

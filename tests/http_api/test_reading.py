@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
-from tests.http_api.conftest import Place
+from tests.http_api.conftest import PATIENT, Place
 from tests.support import HARMLESS, ROOT
 from tests.support.http_service import HttpService
 from tests.support.target import SIMULATIONS
@@ -34,7 +34,7 @@ def served(request: pytest.FixtureRequest, shared: Callable[..., Place]) -> Iter
     if request.param not in request.config.stash.setdefault(SEEN, set()):
         request.config.stash[SEEN].add(request.param)
         pool.find_block(850000, "1BoatSLRHtKNngkdXEeobR76b53LETtpyT.rig0")
-    with HttpService(host.folder, host.prefix) as service:
+    with HttpService(host.folder, host.prefix, **PATIENT) as service:
         yield Served(host, service)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wait_for
 from tests.support.http_service import LIBRARIES
 from tests.support.machine import needs_namespaces
 from tests.tools.soak import ALLOWED, ROUNDS, Meter, growth, soak
@@ -38,7 +37,6 @@ if "ckpool_http" in sys.orig_argv:
 PROGRAM = """
 import os, sys, threading, time
 kept, number = [], 0
-print(flush=True)
 while True:
     number += 1
     handle = os.open("/dev/null", os.O_RDONLY)
@@ -52,6 +50,7 @@ while True:
     thread.join()
     os.unlink(path)
     del block
+    print(flush=True)
 """
 LEAKS = {
     "memory (KiB)": "kept.append(bytearray(300000))",
@@ -64,20 +63,17 @@ LEAKS = {
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Iterator[t.Callable[[str], t.Set[str]]]:
-    """The figures that grow of a program with a line of its own, over 60 points."""
+    """The figures that grow of a program with a line of its own, over 60 points, each after two more of its rounds."""
     running: t.List[subprocess.Popen[bytes]] = []
 
     def grows(leak: str) -> t.Set[str]:
         code = PROGRAM.format(leak=leak)
         running.append(subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE))
-        assert running[-1].stdout and running[-1].stdout.readline()
-        meter, points = Meter({"program": running[-1].pid}, {"folder": tmp_path}), iter(range(60))
-
-        def is_over() -> bool:
+        meter, rounds = Meter({"program": running[-1].pid}, {"folder": tmp_path}), running[-1].stdout
+        assert rounds
+        for _point in range(60):
+            assert rounds.readline() and rounds.readline()
             meter.measure()
-            return next(points) == 59
-
-        wait_for(is_over, "60 points")
         return {verdict.figure for verdict in meter.verdicts() if verdict.is_leak}
 
     yield grows

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import json
+import os
 import random
 import socket
 import struct
@@ -15,8 +17,6 @@ import time
 import typing as t
 
 MAX_REPLY = 16 * 1024 * 1024
-_CLAIMS: t.List[socket.socket] = []  #: each keeps a port for this process
-_MOST_CLAIMS = 200  #: as each is an open file; no test has as many ports
 
 
 class Outcome(enum.Enum):
@@ -89,25 +89,49 @@ def accepts(path: t.Any) -> bool:
 
 
 def free_port() -> int:
-    """A free TCP port of 127.0.0.1, below those that the kernel gives to outgoing connections.
+    """A TCP port of 127.0.0.1 that was free a moment ago, below those that the kernel gives to outgoing connections.
 
-    No other test is given it as well, in whichever process it runs: not before this process has asked for many others, or ends.
+    It is one of a block that is this process's alone: what tests of another process start does not take it meanwhile.
     """
+    if _ports.owner != os.getpid():
+        _ports.claim()
     while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        port = next(_ports.numbers)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
-                claim.bind(f"\0ckf-port-{port}")  # a name without a file, which goes with its last handle
                 probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class _Ports:
+    """A block of ports. It is claimed by a name that the kernel gives to one process only, and takes back at its end."""
+
+    size = 100
+
+    def __init__(self) -> None:
+        self.owner = 0
+        self.numbers: t.Iterator[int] = iter(())
+        self._claim: t.Optional[socket.socket] = None
+
+    def claim(self) -> None:
+        blocks = list(range(20000, 32000, self.size))
+        random.SystemRandom().shuffle(blocks)
+        for first in blocks:
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                claim.bind(f"\0ckpool.fleet tests, ports from {first}")
             except OSError:
                 claim.close()
                 continue
-        _CLAIMS.append(claim)
-        for old in _CLAIMS[:-_MOST_CLAIMS]:
-            old.close()
-        del _CLAIMS[:-_MOST_CLAIMS]
-        return port
+            self._claim, self.owner = claim, os.getpid()
+            self.numbers = itertools.cycle(range(first, first + self.size))
+            return
+        raise AssertionError("every block of ports is some other process's")
+
+
+_ports = _Ports()
 
 
 def _read(connection: socket.socket, length: int, deadline: float) -> bytes:

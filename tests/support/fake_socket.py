@@ -42,7 +42,7 @@ class FakeSocket:
         self.over.set()
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self._thread.join(DEADLINE)
+        self._thread.join(2 * DEADLINE)  # one who says nothing is waited for
         assert not self._thread.is_alive()
 
     def _serve(self) -> None:

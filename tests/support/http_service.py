@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.exchange import free_port
 from tests.support.paths import ROOT
-from tests.support.processes import processes_with
+from tests.support.processes import argv_of, processes_with, without_children
 from tests.support.waiting import DEADLINE, wait_for
 
 LIBRARIES = ("starlette", "uvicorn", "h11", "prometheus_client")
@@ -111,9 +111,8 @@ class HttpService:
     @property
     def pid(self) -> int:
         """Its process, as seen from here."""
-        found = [
-            pid for pid in processes_with(str(self.config)) if "nsenter" not in Path(f"/proc/{pid}/comm").read_text()
-        ]
+        those = [pid for pid in processes_with(str(self.config)) if argv_of(pid)[:1] != ["nsenter"]]
+        found = without_children(those)
         assert len(found) == 1, found
         return found[0]
 
@@ -131,6 +130,12 @@ class HttpService:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
+    @property
+    def processor_seconds(self) -> float:
+        """For how long it has had a processor so far, which does not depend on what else runs."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def connection(self, timeout: float = DEADLINE) -> http.client.HTTPConnection:
         """A connection to it. TLS is not verified here."""
         host = self.settings.get("listen", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
@@ -141,7 +146,7 @@ class HttpService:
 
     def get(self, path: str, method: str = "GET", body: t.Optional[bytes] = None, **headers: str) -> Reply:
         """Ask it for a path, on a connection of its own. An underscore in the name of a header stands for a hyphen."""
-        connection = self.connection()
+        connection = self.connection(3 * DEADLINE)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -24,9 +25,10 @@ def remove(folder: Path) -> None:
 
 
 def _is_removed(folder: Path) -> bool:
-    try:
-        for path, _folders, _files in os.walk(folder):
+    for path, _folders, _files in os.walk(folder):
+        with contextlib.suppress(FileNotFoundError):  # the process that ends has removed it
             os.chmod(path, 0o755)
+    try:
         shutil.rmtree(folder)
     except OSError as exc:
         if exc.errno not in (errno.ENOTEMPTY, errno.ENOENT):

@@ -43,6 +43,19 @@ def processes_with(text: str, session: t.Optional[int] = None) -> t.List[int]:
     return [pid for pid in found if session in (None, _session_of(pid))]
 
 
+def without_children(pids: t.Iterable[int]) -> t.List[int]:
+    """Processes, without those whose parent is one of them: before it runs its program, a child has its parent's command line."""
+    known = list(pids)
+    return [pid for pid in known if _parent_of(pid) not in known]
+
+
+def _parent_of(pid: int) -> t.Optional[int]:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def _session_of(pid: int) -> t.Optional[int]:
     try:
         return os.getsid(pid)

@@ -52,6 +52,7 @@ class Simulated:
         self._update_interval = update_interval
         self._options = options
         self._prefix = prefix
+        self._written = 0
 
     def __enter__(self) -> Simulated:
         return self if self.pids else self.start()
@@ -84,7 +85,7 @@ class Simulated:
         return [*self._prefix, sys.executable, str(SIMULATOR), *places, *self._options, *more]
 
     def write(self) -> None:
-        """Write its configuration, whole at once, as it may be being read."""
+        """Write its configuration, whole at once, as it may be being read, and newer than the one before by its time."""
         config = {
             "logdir": str(self.log_dir),
             "update_interval": self._update_interval,
@@ -92,6 +93,8 @@ class Simulated:
         }
         fresh = self.config_path.with_suffix(".new")
         fresh.write_text(json.dumps(config))
+        self._written = max(self._written + 1, time.time_ns())
+        os.utime(fresh, ns=(self._written, self._written))
         fresh.replace(self.config_path)
 
     def change(self, **simulation: t.Any) -> None:

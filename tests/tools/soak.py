@@ -15,6 +15,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -219,7 +220,7 @@ class Soak:
     def __init__(self, folder: Path, pause: float, interpreter: str = "") -> None:
         self._folder, self._pause, self._interpreter = folder, pause, interpreter
         self._stack = contextlib.ExitStack()
-        self._changes = 0
+        self._changes = self._round = 0
 
     def __enter__(self) -> Soak:
         with self._stack:
@@ -324,11 +325,11 @@ class Soak:
 
     def counts(self) -> dict[str, int]:
         """How much was done so far, by what."""
-        seen = self._watching.terminal.look().rows[0]  # 2 hosts, round 7, ...
-        _before, _word, rest = seen.partition("round ")
-        shown = int(rest.split()[0].rstrip(",")) if rest else 0
+        seen = self._watching.terminal.look().rows[0]
+        found = re.search(r"round (\d+) of ", seen)  # which is not there while it is drawn
+        self._round = int(found[1]) if found else self._round
         counts = {name: repeated.done() for name, repeated in self._repeated.items()}
-        return {**counts, "rounds of the monitor": shown, "events": len(self._events.read_text().splitlines())}
+        return {**counts, "rounds of the monitor": self._round, "events": len(self._events.read_text().splitlines())}
 
 
 def soak(folder: Path, seconds: float, interpreter: str = "") -> tuple[list[Verdict], dict[str, int]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import typing as t
@@ -36,3 +37,9 @@ if not collect_ignore_glob:
         "by hand", max_examples=examples or FIXED, database=DirectoryBasedExampleDatabase(str(CACHE)), **common
     )
     settings.load_profile("by hand" if examples else "fixed")
+    if not examples:
+        # Some examples are of constants in the modules that are imported so far, which other tests decide on.
+        providers = importlib.import_module("hypothesis.internal.conjecture.providers")
+        if hasattr(providers, "_get_local_constants"):
+            none = type(providers._get_local_constants())()
+            setattr(providers, "_get_local_constants", lambda: none)  # noqa: B010

@@ -50,7 +50,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Collection, Dict, Iterable, Mapping, NoReturn, Optional
+from typing import IO, Any, Callable, Collection, Dict, Iterable, Iterator, Mapping, NoReturn, Optional
 
 EMERG, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = range(8)
 NONCES = 2**32
@@ -335,6 +335,7 @@ class Instance:
         if self.readiness.ready:
             self.miners.pass_time()
             if self.arguments.has_work():
+                now = time.time()  # the log has its lines in the order of their times
                 self.work.make(now)
                 self.files.report(now)
         if is_new:
@@ -376,7 +377,7 @@ class Instance:
     def end(self) -> NoReturn:
         os.chmod(self.arguments.socket_dir, 0o750)
         if self.ending.why != "terminated":
-            time.sleep(TICK)  # the reply may still be on its way
+            self.sockets.conversations.finish()
         lingers = self.config.fault("lingers")
         if self.ending.why == "shutdown" and lingers:
             self.ending.stay(lingers.number("seconds", NEVER))
@@ -668,9 +669,10 @@ class Endpoint:
         slow = self.config.fault_on("slow", self.name)
         if slow:
             time.sleep(slow.number("delay", 1.0))
-        reply = self.conversations.answer(self.name, message if whole else None)
-        if reply is not None:
-            self.deliver(connection, reply.encode("utf-8", "surrogateescape"))
+        with self.conversations.under_way():
+            reply = self.conversations.answer(self.name, message if whole else None)
+            if reply is not None:
+                self.deliver(connection, reply.encode("utf-8", "surrogateescape"))
 
     def wait_while_silent(self, connection: socket.socket) -> None:
         """Return when an answer is allowed; raise OSError once the client has given up."""
@@ -733,6 +735,24 @@ class Conversations:
     ending: Ending
     recorder: Recorder
     processes: Mapping[str, Process]  # by socket
+    pending: int = 0  # replies that are being made or sent
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        with self.lock:
+            self.pending += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.pending -= 1
+
+    def finish(self) -> None:
+        """Give replies that are under way, as that to what ends the process, the time to be sent."""
+        time.sleep(TICK)
+        deadline = time.monotonic() + SILENCE
+        while self.pending and time.monotonic() < deadline:
+            time.sleep(TICK / 10)
 
     def is_silent(self, socket_name: str) -> bool:
         """A process that is about to end answers nobody."""

@@ -29,7 +29,7 @@ def _compile_once(pathname: str, source: bytes) -> t.Any:
         return marshal.load(stream)
     code = _compile(pathname, source)
     with contextlib.suppress(OSError):  # another user may not write there
-        fresh = f"{kept}.{os.getpid()}"
+        fresh = f"{kept}.{os.urandom(8).hex()}"  # hosts of tests, which share the folder, have the same numbers of processes
         with open(fresh, "wb") as stream:
             marshal.dump(code, stream)
         os.replace(fresh, kept)

@@ -186,7 +186,7 @@ def test_api_dialect(simulate: Simulate) -> None:
 
 
 def test_guide_dialect(simulate: Simulate) -> None:
-    pool = simulate(dialect="guide", users=2, hashrate=5e12)
+    pool = simulate(dialect="guide", users=2, hashrate=5e12, reconnect_after=600)
     stats = pool.ask("stratifier", "stats").value
     assert stats["hashrate1m"] == pytest.approx(5000, rel=0.1)  # GH/s
     assert (stats["users"], stats["workers"]) == (2, 4)
@@ -244,7 +244,7 @@ def line_pattern(line: str) -> str:
 
 def test_statistics_move_and_stay_plausible(simulate: Simulate) -> None:
     pool = simulate(status_interval=0.1, hashrate=1e14, users=3, idle=1)
-    first = status(pool)
+    first: Any = wait_for(lambda: [found for found in [readable(pool)] if "Users" in found[0]], "a whole status")[0]
     assert (first[0]["Users"], first[0]["Workers"], first[0]["Idle"]) == (3, 6, 1)
     assert re.fullmatch(r"(9\d\.?\d?|10\d)T", first[1]["hashrate1m"])
     wait_for(lambda: readable(pool)[0]["lastupdate"] > first[0]["lastupdate"], "another status")
@@ -359,15 +359,15 @@ def test_stale_work(simulate: Simulate) -> None:
     assert pool.ask("stratifier", "stats").value["workbases"]["generated"] == before > 0
     (line,) = (line for line in pool.log().splitlines() if "Stored local workbase" in line)
     then = time.mktime(time.strptime(line[1:20], "%Y-%m-%d %H:%M:%S"))
-    assert time.time() - then == pytest.approx(1000, abs=10)
+    assert time.time() - then == pytest.approx(1000, abs=60)
     assert status(pool)[0]["runtime"] > 1000
 
 
 def test_dead_stats(simulate: Simulate) -> None:
     pool = simulate(status_interval=0.1, faults=[{"fault": "dead_stats", "age": 500}])
     path = pool.log_dir / "pool" / "pool.status"
-    assert time.time() - status(pool)[0]["lastupdate"] == pytest.approx(500, abs=10)
-    assert time.time() - path.stat().st_mtime == pytest.approx(500, abs=10)
+    assert time.time() - status(pool)[0]["lastupdate"] == pytest.approx(500, abs=60)
+    assert time.time() - path.stat().st_mtime == pytest.approx(500, abs=60)
     pool.change(faults=[])
     wait_for(lambda: time.time() - readable(pool)[0]["lastupdate"] < 5, "statistics")
 

@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.support import RECORDINGS, Answer, Outcome, Simulated
+from tests.support import RECORDINGS, Answer, Outcome, Simulated, wait_for
 
 Simulate = Callable[..., Simulated]
 LAYOUTS = {
@@ -56,11 +56,12 @@ def test_every_recorded_exchange(build: str, simulate: Simulate) -> None:
     instance = simulate(**settings(build))
     recorded = exchanges(build)
     assert len(recorded) == 47
-    for entry in recorded:
+    for number, entry in enumerate(recorded, 1):
         timeout = OPEN_TIMEOUT if entry["outcome"] == Outcome.SILENT.value else 30.0
         expected = {key: entry[key] for key in ("outcome", "reply") if key in entry}
         seen = as_recorded(instance.ask(entry["socket"], entry["send"], timeout))
         assert seen == expected, (entry["socket"], entry["send"])
+        wait_for(lambda number=number: len(instance.record()) == number, "the record")  # type: ignore[misc]
     assert instance.record() == [(entry["socket"], entry["send"]) for entry in recorded]
 
 
