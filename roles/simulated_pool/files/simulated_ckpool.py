@@ -1370,14 +1370,17 @@ class Stratum:
 
     def serve(self) -> None:
         while True:
-            if not self.pool.clients.accepting or self.ending.why:
+            if self.rests():
                 time.sleep(TICK / 2)
                 continue
             for number, _event in self.watch.poll(TICK):
                 with self.lock:
-                    if not self.pool.clients.accepting or self.ending.why:
+                    if self.rests():
                         break  # it was told so while this thread waited
                     self.accept(number) if any(number == one.fileno() for one in self.servers) else self.read(number)
+
+    def rests(self) -> bool:
+        return not self.pool.clients.accepting or bool(self.ending.why)
 
     def accept(self, number: int) -> None:
         server = next(one for one in self.servers if one.fileno() == number)
