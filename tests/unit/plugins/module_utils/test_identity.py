@@ -381,6 +381,18 @@ def test_an_absolute_link_of_a_container_is_not_followed_on_the_host(start: Star
     assert _discovery.find(f"/proc/{theirs.pid}/root{link}/s").pid == theirs.pid
 
 
+def test_relative_paths_in_a_root_of_its_own(start: Start, home: Path) -> None:
+    """The kernel tells the working directory of one in a chroot with that root in front."""
+    root = home / "root"
+    root.mkdir()
+    inside = 'mount --rbind / "$0" && exec chroot "$0" env --chdir "$@"'
+    before = ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside, str(root), str(home)]
+    daemon = start("-c", "0.conf", folder=Path("s"), before=before)
+    found = _discovery.find(pid=daemon.pid)
+    assert (found.socket_dir, found.config_file) == (str(home / "s"), str(home / "0.conf"))
+    assert (found.problems, found.log_dir, answers(found)) == ({}, str(home / "logs0"), {"reply"})
+
+
 # What ended
 
 
