@@ -381,6 +381,20 @@ def test_an_absolute_link_of_a_container_is_not_followed_on_the_host(start: Star
     assert _discovery.find(f"/proc/{theirs.pid}/root{link}/s").pid == theirs.pid
 
 
+def test_one_whose_directory_was_removed_is_not_taken_for_one_with_ours(start: Start, home: Path) -> None:
+    """As by what tidies the /tmp of a unit: it serves its miners, and nobody can ask it."""
+    (home / "in").mkdir()
+    folder = home / "in" / "s"
+    theirs = start(folder=folder, before=container(home / "in"))
+    own = start(folder=folder)
+    assert {i.pid for i in _discovery.discover()} == {own.pid, theirs.pid}
+    shutil.rmtree(f"/proc/{theirs.pid}/root{folder}")
+    assert {(i.pid, i.root) for i in _discovery.discover()} == {(own.pid, ""), (theirs.pid, f"/proc/{theirs.pid}/root")}
+    lost = _discovery.find(pid=theirs.pid)
+    assert Control(lost).look().state != "ok" and answers(lost) != {"reply"}
+    assert answers(_discovery.find(str(folder))) == {"reply"}
+
+
 def test_relative_paths_in_a_root_of_its_own(start: Start, home: Path) -> None:
     """The kernel tells the working directory of one in a chroot with that root in front."""
     root = home / "root"
