@@ -102,6 +102,11 @@ def _choose(found: t.Sequence[Instance], default: str) -> t.Optional[Instance]:
     if len(fitting) > 1:
         raise Several(fitting)
     if fitting:
+        # One in another root must not stand in for that of ours which has ended in the same directory.
+        ended = [i for i in found if i.pid_state != "alive" and not i.root and not i.is_of_a_person]
+        ended = [i for i in ended if fitting[0].root and i.socket_dir == fitting[0].socket_dir]
+        if ended:
+            raise Several([*ended, fitting[0]])
         _note_others(fitting[0], found)
         return fitting[0]
     left = [i for i in found if i.socket_dir == default] or found

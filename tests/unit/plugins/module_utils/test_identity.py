@@ -395,6 +395,25 @@ def test_one_whose_directory_was_removed_is_not_taken_for_one_with_ours(start: S
     assert answers(_discovery.find(str(folder))) == {"reply"}
 
 
+def test_one_of_a_container_is_not_chosen_for_ours_that_has_ended_in_that_directory(start: Start, home: Path) -> None:
+    """A shutdown without options would end the one of the host, and done once more that of the container."""
+    (home / "in").mkdir()
+    folder = home / "in" / "s"
+    theirs = start(folder=folder, before=container(home / "in"))
+    own = start(folder=folder)
+    beside = start(folder=home / "in" / "t")  # so that what has ended beside it is found
+    for daemon in (own, beside):
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.child.wait(DEADLINE)
+    found = [_discovery.find(pid=theirs.pid), _discovery.from_folder(str(folder), None, None)]
+    with pytest.raises(_discovery.Several) as refused:
+        _discovery._choose(found, str(folder))
+    assert [i.pid for i in refused.value.instances] == [own.pid, theirs.pid]
+    other = _discovery.from_folder(str(home / "in" / "t"), None, None)
+    chosen = _discovery._choose([found[0], other], str(folder))
+    assert chosen and chosen.pid == theirs.pid, "it has another directory"
+
+
 def test_relative_paths_in_a_root_of_its_own(start: Start, home: Path) -> None:
     """The kernel tells the working directory of one in a chroot with that root in front."""
     root = home / "root"
