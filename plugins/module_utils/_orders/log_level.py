@@ -106,6 +106,7 @@ def _change(daemon: Daemon, level: int, seconds: t.Optional[float], only_look: b
     if only_look:
         return result
     if result.returns:
+        daemon.sources.live()  # now: when the background process restores it, the archive with this code may be gone
         _arrange(daemon, result.returns, pending, result)  # first: this task may be killed at any moment
     try:
         result.reply = daemon.send_loglevel(level)
