@@ -102,6 +102,11 @@ def _choose(found: t.Sequence[Instance], default: str) -> t.Optional[Instance]:
     if len(fitting) > 1:
         raise Several(fitting)
     if fitting:
+        # One in another root must not stand in for that of ours which has ended in the same directory.
+        ended = [i for i in found if i.pid_state != "alive" and not i.root and not i.is_of_a_person]
+        ended = [i for i in ended if fitting[0].root and i.socket_dir == fitting[0].socket_dir]
+        if ended:
+            raise Several([*ended, fitting[0]])
         _note_others(fitting[0], found)
         return fitting[0]
     left = [i for i in found if i.socket_dir == default] or found
@@ -182,21 +187,36 @@ def _find_at(folder: str, name: t.Optional[str], log_dir: t.Optional[str]) -> In
     named = [i for i in claiming if not i.is_displaced]
     if instance.pid_state == "alive" or named:
         return with_details(_called(named or [instance], name, folder))
-    return _private(folder, name, living) or instance
+    private = _private(folder, name, living)
+    own = _own(instance, log_dir) if private else instance
+    if own:
+        _note_others(own, [own, *private])
+        return own
+    if len(private) > 1:
+        raise Several(private)
+    return with_details(private[0])
 
 
-def _private(folder: str, name: t.Optional[str], living: t.Sequence[Instance]) -> t.Optional[Instance]:
-    """The instance whose directory has that path in another root: in a container, or a unit with PrivateTmp.
+def _private(folder: str, name: t.Optional[str], living: t.Sequence[Instance]) -> t.List[Instance]:
+    """The instances whose directory has that path in another root: in a container, or a unit with PrivateTmp.
 
     One of a regular user has to be selected by its full path, as users can have a directory of any name there.
-
-    :raises NotFound: several match.
     """
     found = [i for i in living if i.socket_dir == folder and name in (None, i.name)]
-    found = [i for i in found if not i.is_of_a_person or (i.owner is not None and i.owner.user == os.geteuid())]
-    if len(found) > 1:
-        raise Several(found)
-    return with_details(found[0]) if found else None
+    return [i for i in found if not i.is_of_a_person or _is_of_us(i)]
+
+
+def _own(instance: Instance, log_dir: t.Optional[str]) -> t.Optional[Instance]:
+    """The instance of our own root, which has ended, if its directory is there or a unit should run it: no other stands in for it."""
+    if instance.owner is not None and (not instance.is_of_a_person or _is_of_us(instance)):
+        return instance
+    units: t.Dict[t.Any, Instance] = {}
+    _add_units(units, log_dir)
+    return next((i for i in units.values() if i.socket_dir == instance.socket_dir), None)
+
+
+def _is_of_us(instance: Instance) -> bool:
+    return instance.owner is not None and instance.owner.user == os.geteuid()
 
 
 def _called(found: t.Sequence[Instance], name: t.Optional[str], folder: str) -> Instance:

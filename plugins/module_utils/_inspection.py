@@ -66,10 +66,12 @@ def _closed(instance: Instance, command: CommandLine) -> Instance:
 def _root_of(pid: int, folder: str) -> str:
     """The root of a process that sees another directory at that path than we do (a container, PrivateTmp); else empty."""
     root = process.root_of(pid)
-    theirs = folder_id(root + folder)
+    ours, theirs = folder_id(folder), folder_id(root + folder)
     if theirs is None:
-        return root if process.has_other_root(pid) else ""
-    return "" if theirs == folder_id(folder) else root
+        # Without its own, as it was removed there, it must not be taken for one with ours.
+        is_ours_alone = ours is not None and folder_id(root) is not None
+        return root if is_ours_alone or process.has_other_root(pid) else ""
+    return "" if theirs == ours else root
 
 
 def _resolved(root: str, folder: str) -> str:

@@ -10,6 +10,7 @@ the process that they belong to, and are removed when it is gone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -34,6 +35,7 @@ _KEPT = re.compile(
 )
 _TRANSIENT = "/run/systemd/transient"  #: where systemd keeps timers that were not there when it started
 _IN_USE = 60.0  #: seconds within which a file may be in use, even if its process is gone
+_PATIENCE = 60.0  #: seconds to wait for another order, which has deadlines itself
 _FORGOTTEN = 3600.0  #: seconds after which a file that names no process is no longer in use
 
 
@@ -92,6 +94,17 @@ def remember_process(pid: int, started: int, **facts: t.Any) -> None:
     :raises Unreadable: it cannot be written down.
     """
     _remember(_key_of(pid, started), facts)
+
+
+@contextlib.contextmanager
+def turn(instance: Instance) -> t.Iterator[None]:
+    """One task at a time sets something on the instance's process; for a limited time, and not where no lock can be had."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, PoolError):
+            own_folder.make(folder())
+            path = f"{folder()}/ckpool-fleet-order-{instance.pid or 0}-{instance.start_ticks or 0}.lock"
+            stack.enter_context(own_folder.locked(path, _PATIENCE))
+        yield
 
 
 def _recall(name: t.Optional[str]) -> Json:

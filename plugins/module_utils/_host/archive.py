@@ -90,8 +90,9 @@ class Unpacker:
                         if number >= _MOST_ENTRIES:
                             raise Refused(f"it has more than {_MOST_ENTRIES} entries")
                         self._take(archive, member)
+            floor = self._floor()
             for name, target in self._links.items():
-                self._link(name, target)
+                self._link(name, target, floor)
         except Refused as exc:
             raise Refused(f"{path} is not unpacked: {exc}", path, "ask the maker of the archive") from None
         except (tarfile.TarError, EOFError, zlib.error, ValueError, LookupError) as exc:
@@ -167,17 +168,24 @@ class Unpacker:
                     follow_symlinks=False,
                 )
 
-    def _link(self, name: str, target: str) -> None:
+    def _floor(self) -> int:
+        """How many folders of the top no link may leave: a release is made of what is in the only outermost one."""
+        tops = {name.partition("/")[0] for name in (*self.files, *self._links, *self._folders) if name}
+        return 1 if len(tops) == 1 and tops <= self._folders else 0
+
+    def _link(self, name: str, target: str, floor: int) -> None:
         """Make a link when all files are there, as where it leads to depends on other links."""
-        place = self._resolved(name)
+        place = self._resolved(name, floor)
         if place not in self.files and place not in self._folders:
             raise Refused(f"{name!r} is a link to {target!r}, which is not in it")
         if self._folder is not None:
             with self._parent(name) as parent:
                 os.symlink(target, posixpath.basename(name), dir_fd=parent)
 
-    def _resolved(self, name: str) -> str:
+    def _resolved(self, name: str, floor: int) -> str:
         """Where a name leads to, link by link, as the kernel would find it.
+
+        :arg floor: the number of outermost folders that it may not leave.
 
         :raises Refused: it leads out of the archive, or round in a circle.
         """
@@ -189,7 +197,7 @@ class Unpacker:
             if part in ("", "."):
                 continue
             if part == "..":
-                if not here:
+                if len(here) <= floor:
                     raise Refused(f"{name!r} is a link that leads out of it")
                 here.pop()
                 continue

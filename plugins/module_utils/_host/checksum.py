@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import typing as t
 
 from .._errors import BadInput, PoolError
@@ -41,15 +42,30 @@ def wrong_checksum(name: str, algorithm: str, found: str, wanted: str) -> PoolEr
 
 
 def digests_of(path: str) -> t.Dict[str, str]:
-    """The checksums of a file, by algorithm."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise PoolError(f"cannot read {path}: {exc.strerror}", path, phase="read", reason="unreadable") from None
+    """The checksums of a file, by algorithm.
+
+    :raises PoolError: it cannot be read.
+    """
+    handle = open_file(path, "read")
     try:
         return copied(handle, None)
     finally:
         os.close(handle)
+
+
+def open_file(path: str, phase: str) -> int:
+    """Open a regular file, for reading; it may lie where others can put a pipe or a device in its place, which never end.
+
+    :raises PoolError: it cannot be read, or is something else.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise PoolError(f"cannot read {path}: {exc.strerror}", path, phase=phase, reason="unreadable") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise PoolError(f"cannot read {path}: it is not a regular file", path, phase=phase, reason="not_a_file")
+    return handle
 
 
 def copied(source: int, target: t.Optional[t.IO[bytes]]) -> t.Dict[str, str]:

@@ -268,7 +268,7 @@ def resolve(pid: int, path: str) -> str:
     """A path of a process, made absolute by its working directory; unchanged if that may not be seen."""
     if not path.startswith("/"):
         try:
-            path = os.path.join(os.readlink(f"/proc/{pid}/cwd"), path)
+            path = os.path.join(below_root(pid, os.readlink(f"/proc/{pid}/cwd")), path)
         except OSError:
             return path
     return os.path.normpath(path)

@@ -21,7 +21,7 @@ import threading
 import time
 import typing as t
 
-from .._errors import PoolError
+from .checksum import open_file
 from .process import Owner, parent_of, pids
 
 _ELF, _SCRIPT = b"\x7fELF", b"#!"
@@ -112,10 +112,7 @@ def opened(path: str) -> t.Iterator[int]:
 
     :raises PoolError: it cannot be read.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise PoolError(f"cannot read {path}: {exc.strerror}", path, phase="try", reason="unreadable") from None
+    handle = open_file(path, "try")
     try:
         yield handle
     finally:

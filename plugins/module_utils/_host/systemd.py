@@ -76,9 +76,14 @@ def _is_wrapped(pid: int, main_pid: int) -> bool:
     """Whether a process is the main process of a unit, or this only waits for it."""
     while pid != main_pid:
         pid = parent_of(pid)
-        if _program_name(pid) not in _WRAPPERS:
+        if not is_wrapper(pid):
             return False
     return True
+
+
+def is_wrapper(pid: int) -> bool:
+    """Whether a process may be one that only waits for what it has started, such as a shell or su."""
+    return _program_name(pid) in _WRAPPERS
 
 
 def _program_name(pid: int) -> str:

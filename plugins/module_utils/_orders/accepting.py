@@ -14,7 +14,7 @@ from .._errors import PoolError
 from .._host import sockets  # now: when the background process accepts again, the archive with this code may be gone
 from .._record import field, record
 from . import undo
-from .daemon import BOUND, Daemon
+from .daemon import BOUND, NOT_TOLD, Daemon
 
 ACCEPTING, REJECTING = "accepting", "rejecting"
 
@@ -45,6 +45,11 @@ def accept(daemon: Daemon) -> AcceptingChange:
 
     :raises PoolError: the daemon does not take it.
     """
+    with _memory.turn(daemon.instance):
+        return _accept(daemon)
+
+
+def _accept(daemon: Daemon) -> AcceptingChange:
     reply = _send(daemon, "accept", ACCEPTING)
     return AcceptingChange(reply, problems=_forget(daemon))
 
@@ -58,29 +63,30 @@ def reject(daemon: Daemon, seconds: t.Optional[float], by: str) -> AcceptingChan
     :arg by: the module that does this.
     :raises PoolError: the daemon does not take it, or the time was over before it did: then it accepts again.
     """
+    with _memory.turn(daemon.instance):
+        return _reject(daemon, seconds, by)
+
+
+def _reject(daemon: Daemon, seconds: t.Optional[float], by: str) -> AcceptingChange:
     now = int(time.time())
     change = AcceptingChange(accepts_at=None if seconds is None else max(int(now + seconds), now + 1))
     ends = None if change.accepts_at is None else time.monotonic() + change.accepts_at - time.time()
-    _stop_timer(daemon, change.problems)
+    earlier = daemon.remembered("gate_timer")
+    _arrange(daemon, change, ACCEPT, earlier)  # first: this task may be killed at any moment
     facts = {"gate": REJECTING, "gate_since": now, "gate_until": change.accepts_at, "gate_by": by}
-    problem = daemon.remember(**facts, gate_timer=None)
+    problem = daemon.remember(**facts, gate_timer=change.timer)
     if problem:
         change.problems["memory"] = problem
-    if change.accepts_at is not None:
-        try:
-            text = f"{daemon.instance.name} accepts miners again"
-            change.timer = undo.arrange(daemon, ACCEPT_ANYWAY if problem else ACCEPT, change.accepts_at, text)
-            daemon.remember(gate_timer=change.timer)
-        except PoolError as exc:
-            change.problems["timer"] = f"{exc}: nothing on this host will have it accept again"
+        _arrange(daemon, change, ACCEPT_ANYWAY, earlier)
+    _stop(earlier, change.problems)
     try:
         change.reply = _send(daemon, "reject", REJECTING)
     except PoolError as exc:
-        if exc.reason in ("refused", "absent", "refused_command", "not_permitted", "not_a_socket"):
-            _forget(daemon)  # it was not told
+        if exc.reason in NOT_TOLD:
+            _forget(daemon)
         raise
     if ends is not None and time.monotonic() >= ends:
-        accept(daemon)  # the host may have done so before it was told to reject, and does it only once
+        _accept(daemon)  # the host may have done so before it was told to reject, and does it only once
         raise PoolError(
             f"{daemon.instance.name} was to reject miners for {seconds:g} s, which were over before it did; it accepts again",
             reason="over_before_sent",
@@ -112,8 +118,21 @@ def _note_accepting(daemon: Daemon) -> str:
     return daemon.remember(gate=ACCEPTING, gate_since=None, gate_until=None, gate_by=None, gate_timer=None)
 
 
+def _arrange(daemon: Daemon, change: AcceptingChange, work: undo.Undo, earlier: t.Any) -> None:
+    if change.accepts_at is None:
+        return
+    try:
+        text = f"{daemon.instance.name} accepts miners again"
+        change.timer = undo.arrange(daemon, work, change.accepts_at, text, earlier)
+    except PoolError as exc:
+        change.problems["timer"] = f"{exc}: nothing on this host will have it accept again"
+
+
 def _stop_timer(daemon: Daemon, problems: t.Dict[str, str]) -> None:
-    timer = daemon.remembered("gate_timer")
+    _stop(daemon.remembered("gate_timer"), problems)
+
+
+def _stop(timer: t.Any, problems: t.Dict[str, str]) -> None:
     if isinstance(timer, str):
         try:
             undo.cancel(timer)
@@ -127,10 +146,11 @@ def _due(daemon: Daemon) -> t.Optional[int]:
 
 
 def _accept_again(daemon: Daemon) -> str:
-    if _memory.left_rejecting(daemon.instance) is None:
-        return f"{daemon.instance.name} was told to accept already"
-    reply = _send(daemon, "accept", ACCEPTING)
-    _note_accepting(daemon)
+    with _memory.turn(daemon.instance):
+        if _memory.left_rejecting(daemon.instance) is None:
+            return f"{daemon.instance.name} was told to accept already"
+        reply = _send(daemon, "accept", ACCEPTING)
+        _note_accepting(daemon)
     return f"{daemon.instance.name} accepts again: {reply}"
 
 

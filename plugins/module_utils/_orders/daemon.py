@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 _MOST_LEVEL = 7
 _POLL = 0.05  #: seconds between two looks at a count that falls within moments
+#: reasons of failures that prove that a daemon was not told something
+NOT_TOLD = ("refused", "absent", "refused_command", "not_permitted", "not_a_socket")
 BOUND = (*SOCKETS, "pool")  #: what the daemon binds in its socket directory
 
 

@@ -16,7 +16,8 @@ import typing as t
 
 from .._errors import PoolError, Unreadable
 from .._host import process, program
-from .._host.systemd import Service
+from .._host.command_line import CommandLine
+from .._host.systemd import Service, is_wrapper
 from .._instance import Instance
 
 _TRIAL_SECONDS = 10.0
@@ -73,7 +74,9 @@ def _rights(instance: Instance) -> t.Optional[Obstacle]:
 
 
 def _first_process(instance: Instance) -> t.Optional[Obstacle]:
-    found = _ends_with(instance.pid) if instance.pid else ""
+    # After -D, and after a handover (-H), nothing waits for it: its parent is whatever adopted it.
+    is_adopted = bool({"D", "H"} & set(CommandLine(instance.argv).options))
+    found = _ends_with(instance.pid, is_adopted) if instance.pid else ""
     if not found:
         return None
     return Obstacle(
@@ -83,7 +86,7 @@ def _first_process(instance: Instance) -> t.Optional[Obstacle]:
     )
 
 
-def _ends_with(pid: int) -> str:
+def _ends_with(pid: int, is_adopted: bool = False) -> str:
     """The container that ends when a process does, in words; empty if there is none."""
     if process.inner_pid(pid) == 1:
         return "the first process of its container or pid namespace"
@@ -93,7 +96,12 @@ def _ends_with(pid: int) -> str:
         return f"what {name.decode()} runs as the first process of a container"
     # Where containers share a pid namespace, none of their processes is the first there.
     is_from_outside = not parent and bool(process.stat_fields(pid))
-    return "the main process of its container" if is_from_outside or name in _ENGINES else ""
+    if is_from_outside or name in _ENGINES:
+        return "the main process of its container"
+    if is_adopted or not is_wrapper(parent) or process.children_of(parent) != [pid]:
+        return ""
+    found = _ends_with(parent)  # as of an entrypoint that is a script and does not exec
+    return f"all that pid {parent} waits for, {found}" if found else ""
 
 
 def _parent(instance: Instance) -> t.Optional[Obstacle]:

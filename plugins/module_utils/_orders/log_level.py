@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import typing as t
@@ -13,7 +14,7 @@ from .. import _memory
 from .._errors import BadInput, PoolError
 from .._record import field, record
 from . import undo
-from .daemon import Daemon
+from .daemon import NOT_TOLD, Daemon
 
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 DEFAULT_LEVEL = 5  #: the daemon's own
@@ -91,35 +92,49 @@ def change(daemon: Daemon, level: int, seconds: t.Optional[float] = None, only_l
     :arg only_look: predict, and send nothing but reads.
     :raises PoolError: the daemon does not take it.
     """
+    daemon.require_listener()  # one that hangs would obey when it wakes, when nobody expects it
+    with contextlib.nullcontext() if only_look else _memory.turn(daemon.instance):
+        return _change(daemon, level, seconds, only_look)
+
+
+def _change(daemon: Daemon, level: int, seconds: t.Optional[float], only_look: bool) -> LevelChange:
     previous, known = current(daemon)
     pending = pending_restore(daemon)
     result = LevelChange(level, previous, known)
     if seconds is not None:
         result.returns = Restore(pending.to if pending else previous, int(time.time() + seconds))
-    daemon.require_listener()  # one that hangs would obey when it wakes, when nobody expects it
     if only_look:
         return result
-    result.reply = daemon.send_loglevel(level)
-    _forget(pending, result)
-    _remember(daemon, result)  # before anything waits that relies on it
     if result.returns:
-        _arrange(daemon, result)
-        if (
-            _due(daemon) == result.returns.at
-        ):  # on a busy host it may have been restored by now, and that was remembered
-            _remember(daemon, result)
+        daemon.sources.live()  # now: when the background process restores it, the archive with this code may be gone
+        _arrange(daemon, result.returns, pending, result)  # first: this task may be killed at any moment
+    try:
+        result.reply = daemon.send_loglevel(level)
+    except PoolError as exc:
+        if exc.reason in NOT_TOLD and result.returns:
+            _take_back(daemon, result.returns, pending)
+        raise
+    problem = daemon.remember(loglevel=level, returns=result.returns.as_dict() if result.returns else None)
+    if problem:
+        result.problems["memory"] = problem
+    _forget(pending, result)
     return result
 
 
 def restore(daemon: Daemon, only_look: bool = False) -> LevelChange:
     """Restore now the level that was to be restored later; if there is none, do nothing."""
+    daemon.require_listener()
+    with contextlib.nullcontext() if only_look else _memory.turn(daemon.instance):
+        return _restore_now(daemon, only_look)
+
+
+def _restore_now(daemon: Daemon, only_look: bool) -> LevelChange:
     pending = pending_restore(daemon)
     previous, known = current(daemon)
     if pending is None:
-        daemon.require_listener()
         refused = _memory.refusal()  # then it is not known whether there is one
         return LevelChange(previous, previous, known, problems={"memory": refused} if refused else {})
-    return change(daemon, pending.to, only_look=only_look)
+    return _change(daemon, pending.to, None, only_look)
 
 
 def pending_restore(daemon: Daemon) -> t.Optional[Restore]:
@@ -145,21 +160,30 @@ def _forget(pending: t.Optional[Restore], result: LevelChange) -> None:
         result.problems["timer"] = f"{pending.timer} will still set level {pending.to}: {exc}"
 
 
-def _arrange(daemon: Daemon, result: LevelChange) -> None:
-    """Have the host restore it later, by something that outlives us and the controller."""
-    if result.returns is None:
-        return
+def _arrange(daemon: Daemon, returns: Restore, pending: t.Optional[Restore], result: LevelChange) -> None:
+    """Have the host restore it later, by something that outlives us and the controller, and write that down."""
     try:
-        text = f"Restore the log level of {daemon.instance.name} to {result.returns.to}"
-        result.returns.timer = undo.arrange(daemon, RESTORE, result.returns.at, text)
+        text = f"Restore the log level of {daemon.instance.name} to {returns.to}"
+        returns.timer = undo.arrange(daemon, RESTORE, returns.at, text, pending.timer if pending else None)
     except PoolError as exc:
         result.problems["timer"] = f"{exc}: nothing on this host will restore the level"
+    problem = daemon.remember(returns=returns.as_dict())
+    if problem and returns.timer:  # which will not know that it is wanted
+        _cancel(returns.timer)
+        returns.timer = None
+        result.problems["timer"] = f"{problem}: nothing on this host will restore the level"
 
 
-def _remember(daemon: Daemon, result: LevelChange) -> None:
-    problem = daemon.remember(loglevel=result.level, returns=result.returns.as_dict() if result.returns else None)
-    if problem:
-        result.problems["memory"] = problem
+def _take_back(daemon: Daemon, returns: Restore, pending: t.Optional[Restore]) -> None:
+    """What was arranged for a level that was not set; what was arranged before still is."""
+    daemon.remember(returns=pending.as_dict() if pending else None)
+    if returns.timer:
+        _cancel(returns.timer)
+
+
+def _cancel(timer: str) -> None:
+    with contextlib.suppress(PoolError):  # then it has nothing to do when its time has come
+        undo.cancel(timer)
 
 
 def _due(daemon: Daemon) -> t.Optional[int]:

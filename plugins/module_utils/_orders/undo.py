@@ -48,16 +48,23 @@ class Undo:
         return self.due is None or self.due(daemon) == at
 
 
-def arrange(daemon: Daemon, work: Undo, at: int, description: str) -> str:
+def arrange(daemon: Daemon, work: Undo, at: int, description: str, beside: t.Optional[str] = None) -> str:
     """Have the host undo something later; what will do it, a unit of systemd or C(pid N).
 
+    Do so before it is done, and in a L(turn) in which that time is remembered too: then a task that is killed leaves nothing.
+
     :arg at: when, in epoch seconds; if what is remembered says another time then, nothing is done.
+    :arg beside: what was arranged before, and is to be cancelled after this.
     :raises PoolError: nothing on this host can.
     """
     from .._host import systemd
 
     if systemd.has_systemd():
-        unit = f"ckpool-fleet-{work.what}-{daemon.instance.pid}-{daemon.instance.start_ticks}"
+        units = (
+            f"ckpool-fleet-{work.what}{word}-{daemon.instance.pid}-{daemon.instance.start_ticks}"
+            for word in ("", "-again")
+        )
+        unit = next(one for one in units if one != beside)
         try:
             _start_timer(daemon, work, at, unit, description)
             return unit
@@ -100,8 +107,11 @@ def _wait(daemon: Daemon, work: Undo, at: int) -> None:
     while True:
         left = end - time.monotonic()
         time.sleep(max(0.0, min(left, _NAP)))
-        if start_ticks(pid) != daemon.instance.start_ticks or not is_alive(pid) or not work.is_wanted(daemon, at):
+        if start_ticks(pid) != daemon.instance.start_ticks or not is_alive(pid):
             return
+        with _memory.turn(daemon.instance):  # who arranged it may not have written that down yet
+            if not work.is_wanted(daemon, at):
+                return
         if left <= _NAP:
             break
     _try(lambda: daemon, work)

@@ -123,6 +123,21 @@ def test_it_is_refused(tmp_path: Path, target: Path, entries: t.List[Entry]) -> 
     assert all(name.startswith("target/") for name in everything_below(tmp_path)[2:])
 
 
+def test_a_link_does_not_leave_the_only_outermost_folder(tmp_path: Path, target: Path) -> None:
+    """What is in it becomes the release: such a link would then lead to another release of that name."""
+    entries: t.List[Entry] = [
+        ("1.0/ckpool", {"data": b"program", "mode": 0o755}),
+        ("1.0/bin/link", {"type": LINK, "linkname": "../../1.0/ckpool"}),
+    ]
+    with pytest.raises(Refused, match="leads out of it"):
+        unpack(packed(tmp_path / "a.tar", [(name, {**special}) for name, special in entries]), target)
+    entries = [*entries[:1], ("1.0/bin/link", {"type": LINK, "linkname": "../ckpool"})]
+    other = tmp_path / "other"
+    other.mkdir()
+    unpack(packed(tmp_path / "b.tar", entries), other)
+    assert (other / "1.0/bin/link").read_bytes() == b"program"
+
+
 def test_a_look_alone_refuses_it_too_and_writes_nothing(tmp_path: Path, target: Path) -> None:
     good = packed(tmp_path / "good.tar", [("b/ckpool", {"data": b"program", "mode": 0o755})])
     assert unpack(good, None).files == {"b/ckpool": True}

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ckpool.fleet.plugins.module_utils import _discovery, _inspection
 from ansible_collections.ckpool.fleet.plugins.module_utils._errors import BadInput, NotFound, Unparsable
-from ansible_collections.ckpool.fleet.plugins.module_utils._host import process
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import process, systemd
 from ansible_collections.ckpool.fleet.plugins.module_utils._host.access import user_name
 from ansible_collections.ckpool.fleet.plugins.module_utils._host.command_line import MODE_NAMES
 from ansible_collections.ckpool.fleet.plugins.module_utils._instance import Instance
@@ -286,7 +286,7 @@ def test_a_daemon_in_a_pid_namespace_is_known_by_the_number_that_it_has_there(ho
         child.communicate(timeout=DEADLINE)
 
 
-def test_a_folder_that_only_the_process_sees(home: Path) -> None:
+def test_a_folder_that_only_the_process_sees(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = home / "private" / "ckpool"
     folder.parent.mkdir()
     try:
@@ -314,8 +314,15 @@ def test_a_folder_that_only_the_process_sees(home: Path) -> None:
         assert found.log_dir == str(home / "private" / "logs")
         assert found.log_path("pool") == f"/proc/{child.pid}/root{home}/private/logs/pool"
         assert found.as_dict()["socket_dir"] == str(folder)
-        # What stands at that path for us is somebody else's.
-        folder_with_pid(folder, ended_pid())
+        # One that has ended at that path here is another one, and so is one that a unit should run here.
+        unit = systemd.Unit("mine.service", ("/opt/ckpool", "-s", str(folder)), "/", "failed", "enabled")
+        monkeypatch.setattr(systemd, "service_commands", lambda: [unit])
+        for found in (_discovery.find(str(folder)), _discovery.find(str(folder_with_pid(folder, ended_pid())))):
+            assert (found.pid_state != "alive", found.root) == (True, "")
+            assert f"(pid: {child.pid}) in /proc/{child.pid}/root{folder}" in found.problems["instances"]
+        assert _discovery.find(pid=child.pid).pid == child.pid
+        monkeypatch.setattr(systemd, "service_commands", list)
+        os.chown(folder, 12345, 12345)  # a person may have made one of that name
         assert _discovery.find(str(folder)).pid == child.pid
     finally:
         child.kill()

@@ -261,7 +261,6 @@ def test_the_first_process_of_a_namespace_cannot_be_followed(program: t.Any, hom
     [
         ("tini", True, "what tini runs"),
         ("tini", False, ""),
-        ("supervisor", True, ""),
         ("conmon", False, "main process"),
     ],
 )
@@ -282,6 +281,44 @@ def test_a_container_that_ends_with_the_daemon(
             messages = [obstacle.message for obstacle in handover.obstacles(instance, None)]
             assert len(messages) == bool(found)
             assert found in "".join(messages)
+        finally:
+            os.killpg(started.pid, signal.SIGKILL)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("text", "options", "found"),
+    [
+        ("sleep 60\n:", (), "waits for"),  # an entrypoint without exec
+        ("sh -c 'sleep 60; :'\n:", (), "waits for"),
+        ("while :; do sleep 60; done", (), "waits for"),
+        ("sleep 60 &\ntail -f /dev/null", (), ""),  # it goes on
+        ("sleep 60\n:", ("-D",), ""),  # adopted, not waited for
+        ("sleep 60\n:", ("-H",), ""),
+        ('exec python3 -c \'import subprocess; subprocess.run(["sleep", "60"])\'', (), ""),  # a supervisor
+    ],
+)
+def test_a_shell_that_waits_for_the_daemon_ends_with_it_and_so_does_its_container(
+    program: t.Any, home: Path, text: str, options: t.Tuple[str, ...], found: str
+) -> None:
+    words = ["unshare", "--pid", "--fork", "--kill-child", script(home / "entrypoint", text)]
+    with subprocess.Popen(words, start_new_session=True) as started:
+        try:
+
+            def child() -> int:
+                ours = (pid for pid in process.pids() if process.descends_from(pid, started.pid))
+                return next((pid for pid in ours if process.comm_of(pid) == b"sleep"), 0)
+
+            def others() -> bool:
+                return "tail" not in text or len(process.children_of(process.parent_of(child()))) > 1
+
+            instance = program(script(home / "ckpool"), *options)
+            instance.pid = wait_for(child, "its child")
+            wait_for(others, "what else the shell waits for")
+            instance.owner = process.owner_of(instance.pid)
+            obstacles = handover.obstacles(instance, None)
+            assert [obstacle.reason for obstacle in obstacles] == ["first_process"] * bool(found)
+            assert found in "".join(obstacle.message for obstacle in obstacles)
         finally:
             os.killpg(started.pid, signal.SIGKILL)
 

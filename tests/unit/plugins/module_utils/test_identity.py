@@ -382,6 +382,51 @@ def test_an_absolute_link_of_a_container_is_not_followed_on_the_host(start: Star
     assert _discovery.find(f"/proc/{theirs.pid}/root{link}/s").pid == theirs.pid
 
 
+def test_one_whose_directory_was_removed_is_not_taken_for_one_with_ours(start: Start, home: Path) -> None:
+    """As by what tidies the /tmp of a unit: it serves its miners, and nobody can ask it."""
+    (home / "in").mkdir()
+    folder = home / "in" / "s"
+    theirs = start(folder=folder, before=container(home / "in"))
+    own = start(folder=folder)
+    assert {i.pid for i in _discovery.discover()} == {own.pid, theirs.pid}
+    shutil.rmtree(f"/proc/{theirs.pid}/root{folder}")
+    assert {(i.pid, i.root) for i in _discovery.discover()} == {(own.pid, ""), (theirs.pid, f"/proc/{theirs.pid}/root")}
+    lost = _discovery.find(pid=theirs.pid)
+    assert Control(lost).look().state != "ok" and answers(lost) != {"reply"}
+    assert answers(_discovery.find(str(folder))) == {"reply"}
+
+
+def test_one_of_a_container_is_not_chosen_for_ours_that_has_ended_in_that_directory(start: Start, home: Path) -> None:
+    """A shutdown without options would end the one of the host, and done once more that of the container."""
+    (home / "in").mkdir()
+    folder = home / "in" / "s"
+    theirs = start(folder=folder, before=container(home / "in"))
+    own = start(folder=folder)
+    beside = start(folder=home / "in" / "t")  # so that what has ended beside it is found
+    for daemon in (own, beside):
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.child.wait(DEADLINE)
+    found = [_discovery.find(pid=theirs.pid), _discovery.from_folder(str(folder), None, None)]
+    with pytest.raises(_discovery.Several) as refused:
+        _discovery._choose(found, str(folder))
+    assert [i.pid for i in refused.value.instances] == [own.pid, theirs.pid]
+    other = _discovery.from_folder(str(home / "in" / "t"), None, None)
+    chosen = _discovery._choose([found[0], other], str(folder))
+    assert chosen and chosen.pid == theirs.pid, "it has another directory"
+
+
+def test_relative_paths_in_a_root_of_its_own(start: Start, home: Path) -> None:
+    """The kernel tells the working directory of one in a chroot with that root in front."""
+    root = home / "root"
+    root.mkdir()
+    inside = 'mount --rbind / "$0" && exec chroot "$0" env --chdir "$@"'
+    before = ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside, str(root), str(home)]
+    daemon = start("-c", "0.conf", folder=Path("s"), before=before)
+    found = _discovery.find(pid=daemon.pid)
+    assert (found.socket_dir, found.config_file) == (str(home / "s"), str(home / "0.conf"))
+    assert (found.problems, found.log_dir, answers(found)) == ({}, str(home / "logs0"), {"reply"})
+
+
 # What ended
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -29,7 +32,7 @@ from ansible_collections.ckpool.fleet.plugins.module_utils._orders.log_level imp
 )
 from ansible_collections.ckpool.fleet.plugins.module_utils._sources.exchange import Sockets
 
-from tests.support import DEADLINE, HARMLESS, Simulated, is_alive, wait_for
+from tests.support import DEADLINE, HARMLESS, ROOT, Simulated, is_alive, wait_for
 
 pytestmark = pytest.mark.usefixtures("memory")
 LEVELS = {
@@ -189,6 +192,76 @@ def test_a_level_is_set_though_it_cannot_be_remembered(simulate: Start, memory: 
     assert change(control_of(daemon), 7).known is False
 
 
+def test_no_return_is_promised_that_nothing_would_remember(simulate: Start, memory: Path, systemd: FakeSystemd) -> None:
+    memory.write_text("")
+    result = change(control_of(simulate()), 7, 60.0)
+    assert result.reply == "success" and result.returns and result.returns.timer is None
+    assert "not ours alone" in result.problems["memory"] and not systemd.timers
+    assert "nothing on this host will restore the level" in result.problems["timer"]
+
+
+# A task that is killed, and two at a time
+
+_KILLED = r"""
+import os, signal, sys
+from ansible_collections.ckpool.fleet.plugins.module_utils import _memory
+from ansible_collections.ckpool.fleet.plugins.module_utils._control import Control
+from ansible_collections.ckpool.fleet.plugins.module_utils._host import systemd
+from ansible_collections.ckpool.fleet.plugins.module_utils._orders import accepting, log_level, undo
+from ansible_collections.ckpool.fleet.plugins.module_utils._sources.exchange import Sockets
+place, folder, what, number = sys.argv[1:]
+_memory.folder, systemd.has_systemd, undo._NAP = (lambda: place), (lambda: False), 0.1
+control = Control.find(folder)
+left = [int(number)]
+def dying(function):
+    def called(*arguments, **more):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = function(*arguments, **more)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+    return called
+Sockets.text, _memory.remember, undo.arrange = map(dying, (Sockets.text, _memory.remember, undo.arrange))
+if what == "level":
+    log_level.change(control, 7, 3.0)
+else:
+    accepting.reject(control, 3.0, "test")
+"""
+
+
+@pytest.mark.parametrize("what", ["level", "accepting"])
+def test_wherever_a_task_is_killed_the_host_undoes_what_it_did(what: str, simulate: Start, memory: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    for number in range(1, 100):
+        daemon = simulate()
+        words = [sys.executable, "-c", _KILLED, str(memory), str(daemon.socket_dir), what, str(number)]
+        done = subprocess.run(words, capture_output=True, timeout=DEADLINE, check=False, env=environment)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+        def is_undone(daemon: Simulated = daemon) -> bool:
+            told = [message for _socket, message in daemon.told()]
+            return not told or told[-1] in ("loglevel=5", "accept")
+
+        wait_for(is_undone, f"the end of what a task did that was killed at step {number}")
+    assert number > 6
+
+
+def test_two_at_a_time_take_turns(simulate: Start, systemd: FakeSystemd) -> None:
+    daemon = simulate()
+    tasks = [threading.Thread(target=change, args=(control_of(daemon), 7, 60.0 + number)) for number in range(4)]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join(DEADLINE)
+    pending = log_level.pending_restore(control_of(daemon))
+    assert pending and pending.to == 5 and list(systemd.timers) == [pending.timer]
+
+
 # Its return without systemd
 
 
@@ -205,15 +278,18 @@ def test_a_process_of_our_own_sees_to_the_return(simulate: Start) -> None:
 
 
 def test_a_level_that_returns_before_the_task_has_ended(simulate: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy host the time may be over when the task goes on: what was remembered by then stays."""
+    """On a busy host the time may be over when the task goes on: it is restored when this has set it, and not before."""
+    undoing: t.List[threading.Thread] = []
 
-    def at_once(daemon: Daemon, work: undo.Undo, at: int, description: str) -> str:
-        work.undo(daemon)
+    def at_once(daemon: Daemon, work: undo.Undo, *_more: t.Any) -> str:
+        undoing.append(threading.Thread(target=work.undo, args=(daemon,)))
+        undoing[0].start()
         return "pid 1"
 
     monkeypatch.setattr(undo, "arrange", at_once)
     daemon = simulate()
     change(control_of(daemon), 7, 1.0)
+    undoing[0].join(DEADLINE)
     assert (current(control_of(daemon)), log_level.pending_restore(control_of(daemon))) == ((5, True), None)
     assert levels_sent(daemon) == [("listener", "loglevel=7"), ("listener", "loglevel=5")]
 
@@ -291,13 +367,14 @@ def test_a_timer_sees_to_the_return(simulate: Start, systemd: FakeSystemd) -> No
 
     began = time.time()
     second = change(control_of(daemon), 6, 90.0)
-    assert second.returns and (second.returns.to, second.returns.timer) == (5, unit)
+    other = unit.replace("loglevel", "loglevel-again")  # at no time is there none
+    assert second.returns and (second.returns.to, second.returns.timer) == (5, other)
     assert systemd.stopped == [unit]
-    assert began <= second.returns.at - systemd.timers[unit][0] <= systemd.told and second.returns.at >= began + 89
+    assert began <= second.returns.at - systemd.timers[other][0] <= systemd.told and second.returns.at >= began + 89
 
     back = restore(control_of(daemon))
     assert (back.level, back.problems) == (5, {})
-    assert systemd.stopped == [unit, unit] and not systemd.timers
+    assert systemd.stopped == [unit, other] and not systemd.timers
 
 
 def test_a_level_for_good_stops_the_timer(simulate: Start, systemd: FakeSystemd) -> None:

@@ -37,6 +37,17 @@ def place(store: Releases, version: str, data: bytes = SCRIPT) -> room.Release:
         return draft.place(version, "artifact")
 
 
+def test_an_artifact_is_a_regular_file(store: Releases, home: Path) -> None:
+    """Who can write to its folder could put a pipe in its place, and the task would hold the lock for ever."""
+    os.mkfifo(home / "pipe")
+    for path in (home / "pipe", Path("/dev/zero"), home):
+        with pytest.raises(PoolError, match="not a regular file"):
+            checksum.digests_of(str(path))
+        with store.locked(), store.draft() as draft, pytest.raises(PoolError, match="not a regular file"):
+            draft.take(str(path), "artifact")
+    assert store.all() == []
+
+
 def test_a_program_becomes_a_release(store: Releases) -> None:
     release = place(store, "1.0")
     assert release.program == f"{store.folder}/1.0/ckpool"
