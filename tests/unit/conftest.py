@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
+import sys
 import typing as t
 from pathlib import Path
 
@@ -37,9 +37,8 @@ if not collect_ignore_glob:
         "by hand", max_examples=examples or FIXED, database=DirectoryBasedExampleDatabase(str(CACHE)), **common
     )
     settings.load_profile("by hand" if examples else "fixed")
-    if not examples:
-        # Some examples are of constants in the modules that are imported so far, which other tests decide on.
-        providers = importlib.import_module("hypothesis.internal.conjecture.providers")
-        if hasattr(providers, "_get_local_constants"):
-            none = type(providers._get_local_constants())()
-            setattr(providers, "_get_local_constants", lambda: none)  # noqa: B010
+    # Newer ones also draw constants of the modules that are imported so far, which other tests decide on.
+    providers = sys.modules.get("hypothesis.internal.conjecture.providers")
+    if providers and not examples and hasattr(providers, "_get_local_constants"):
+        none = type(providers._get_local_constants())()
+        setattr(providers, "_get_local_constants", lambda: none)  # noqa: B010
