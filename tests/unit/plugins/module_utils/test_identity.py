@@ -406,11 +406,11 @@ def test_one_of_a_container_is_not_chosen_for_ours_that_has_ended_in_that_direct
     for daemon in (own, beside):
         os.kill(daemon.pid, signal.SIGKILL)
         daemon.child.wait(DEADLINE)
-    found = [_discovery.find(pid=theirs.pid), _discovery.from_folder(str(folder), None, None)]
+    found = [_discovery.find(pid=theirs.pid), _inspection.from_folder(str(folder), None, None)]
     with pytest.raises(_discovery.Several) as refused:
         _discovery._choose(found, str(folder))
     assert [i.pid for i in refused.value.instances] == [own.pid, theirs.pid]
-    other = _discovery.from_folder(str(home / "in" / "t"), None, None)
+    other = _inspection.from_folder(str(home / "in" / "t"), None, None)
     chosen = _discovery._choose([found[0], other], str(folder))
     assert chosen and chosen.pid == theirs.pid, "it has another directory"
 
