@@ -39,7 +39,7 @@ def shared(instance: Instance, question: t.Any, seconds: float, ask: t.Callable[
     if not stem:
         return ask(), False
     words = json.dumps([instance.pid, instance.start_ticks, question], default=str)
-    with _turn(f"{stem}.lock"):
+    with own_folder.locked(f"{stem}.lock", _PATIENCE):
         known = _kept(f"{stem}.json")
         answer = known.get("answer")
         if (
@@ -69,15 +69,6 @@ def _stem(instance: Instance) -> str:
     _memory.tidy(folder)
     place = hashlib.sha256(os.fsencode(f"{instance.root}\0{instance.socket_dir}")).hexdigest()[:16]
     return f"{folder}/asked-{place}-{instance.pid or 0}-{instance.start_ticks or 0}"
-
-
-@contextlib.contextmanager
-def _turn(path: str) -> t.Iterator[None]:
-    """Wait for other tasks, for a limited time, and not at all if no lock file can be opened."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            stack.enter_context(own_folder.locked(path, _PATIENCE))
-        yield
 
 
 def _kept(path: str) -> Json:

@@ -71,19 +71,19 @@ def why_not_ours(folder: str) -> str:
 def locked(path: str, patience: t.Optional[float] = None) -> t.Iterator[None]:
     """Hold a lock file, so that only one process continues at a time.
 
-    :arg patience: seconds after which this process continues without the lock; None if it never does.
-    :raises OSError: the lock file cannot be opened, or another process does not release the lock.
+    :arg patience: seconds after which this process continues without the lock, as it does where none can be had; None if it
+        never does.
+    :raises OSError: without a patience: the lock file cannot be opened, or another process does not release the lock.
     """
-    handle = os.open(path, _LOCK, 0o600)
-    try:
+    with contextlib.ExitStack() as stack:
         try:
+            handle = os.open(path, _LOCK, 0o600)
+            stack.callback(os.close, handle)
             wait_for_lock(handle, LONGEST_HELD if patience is None else patience)
         except OSError:
             if patience is None:
                 raise
         yield
-    finally:
-        os.close(handle)
 
 
 def wait_for_lock(handle: int, patience: float) -> None:

@@ -107,7 +107,7 @@ def _send(daemon: Daemon, message: str, reply_begins: str) -> str:
 def _forget(daemon: Daemon) -> t.Dict[str, str]:
     """Stop what would have it accept, and note that it accepts."""
     problems: t.Dict[str, str] = {}
-    _stop_timer(daemon, problems)
+    _stop(daemon.remembered("gate_timer"), problems)
     problem = _note_accepting(daemon)
     if problem:
         problems["memory"] = problem
@@ -126,10 +126,6 @@ def _arrange(daemon: Daemon, change: AcceptingChange, work: undo.Undo, earlier: 
         change.timer = undo.arrange(daemon, work, change.accepts_at, text, earlier)
     except PoolError as exc:
         change.problems["timer"] = f"{exc}: nothing on this host will have it accept again"
-
-
-def _stop_timer(daemon: Daemon, problems: t.Dict[str, str]) -> None:
-    _stop(daemon.remembered("gate_timer"), problems)
 
 
 def _stop(timer: t.Any, problems: t.Dict[str, str]) -> None:
